@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * domain_conf.c: what a revert reads of, and changes in, <domain>
+ *
+ * A definition holds far more than a revert knows of, and all of that must
+ * come back as it was. So a definition stays a tree of XML from which a few
+ * facts are read and in which a few nodes are changed; it is never parsed into
+ * a structure and formatted anew.
+ */
+
+#include "config.h"
+
+#include "domain_conf.h"
+#include "virsnaperror.h"
+
+#define OVERLAYS_XPATH \
+    "/domain/metadata/*[local-name()='overlays' and namespace-uri()='" \
+    VIR_DOMAIN_SNAPSHOT_REVERT_NS "']"
+#define OVERLAY_XPATH \
+    OVERLAYS_XPATH "/*[local-name()='overlay' and namespace-uri()='" \
+    VIR_DOMAIN_SNAPSHOT_REVERT_NS "']"
+
+static void
+domainImageFree(void *opaque)
+{
+    virDomainImage *image = opaque;
+
+    g_free(image->file);
+    g_free(image->format);
+    g_free(image);
+}
+
+static void
+domainDiskFree(void *opaque)
+{
+    virDomainDisk *disk = opaque;
+
+    g_free(disk->target);
+    g_free(disk->device);
+    g_free(disk->type);
+    g_free(disk->format);
+    g_free(disk->file);
+    g_ptr_array_unref(disk->chain);
+    g_free(disk);
+}
+
+/* An attribute of a child element, or NULL where either is missing. */
+static char *
+domainChildProp(const xmlNode *node, const char *child, const char *prop)
+{
+    const xmlNode *found = virSnapXMLChild(node, child);
+
+    return found ? virSnapXMLProp(found, prop) : NULL;
+}
+
+static void
+domainDropNode(xmlNode *node)
+{
+    xmlUnlinkNode(node);
+    xmlFreeNode(node);
+}
+
+static void
+domainDropChildren(xmlNode *node, const char *name)
+{
+    xmlNode *child;
+
+    while ((child = virSnapXMLChild(node, name)))
+        domainDropNode(child);
+}
+
+static void
+domainDropNodes(xmlDoc *def, const char *xpath)
+{
+    g_autoptr(GPtrArray) nodes = virSnapXMLNodes(def, xpath);
+
+    for (guint i = 0; i < nodes->len; i++)
+        domainDropNode(g_ptr_array_index(nodes, i));
+}
+
+/* The first child called name, made where there is none. */
+static xmlNode *
+domainNeedChild(xmlNode *node, const char *name)
+{
+    xmlNode *child = virSnapXMLChild(node, name);
+
+    return child ? child :
+        xmlNewChild(node, NULL, (const xmlChar *)name, NULL);
+}
+
+static void
+domainSetText(xmlNode *node, const char *text)
+{
+    xmlNodeSetContent(node, NULL);
+    /* this one, unlike the call above, takes "&" for what it is */
+    xmlNodeAddContent(node, (const xmlChar *)text);
+}
+
+static gboolean
+domainHasDescendant(const xmlNode *node, const char *name)
+{
+    if (virSnapXMLChild(node, name))
+        return TRUE;
+
+    for (xmlNode *n = virSnapXMLNext(node->children, NULL); n;
+         n = virSnapXMLNext(n->next, NULL)) {
+        if (domainHasDescendant(n, name))
+            return TRUE;
+    }
+
+    return FALSE;
+}
+
+static void
+domainReadChain(virDomainDisk *disk, const xmlNode *node)
+{
+    while ((node = virSnapXMLChild(node, "backingStore"))) {
+        g_autofree char *type = virSnapXMLProp(node, "type");
+        g_autofree char *file = domainChildProp(node, "source", "file");
+        virDomainImage *image;
+
+        if (!virSnapXMLNext(node->children, NULL)) {
+            disk->chain_ends = TRUE;
+            return;
+        }
+
+        if (g_strcmp0(type, "file") != 0 || !file)
+            return;
+
+        image = g_new0(virDomainImage, 1);
+        image->file = g_steal_pointer(&file);
+        image->format = domainChildProp(node, "format", "type");
+        g_ptr_array_add(disk->chain, image);
+    }
+}
+
+static virDomainDisk *
+domainReadDisk(const xmlNode *node, GError **error)
+{
+    g_autofree char *target = domainChildProp(node, "target", "dev");
+    virDomainDisk *disk;
+
+    if (!target) {
+        g_set_error_literal(error, VIR_SNAP_ERROR, VIR_ERR_XML_ERROR,
+                            _("a disk of the domain has no target"));
+        return NULL;
+    }
+
+    disk = g_new0(virDomainDisk, 1);
+    disk->target = g_steal_pointer(&target);
+    disk->chain = g_ptr_array_new_with_free_func(domainImageFree);
+
+    disk->device = virSnapXMLProp(node, "device");
+    if (!disk->device)
+        disk->device = g_strdup("disk");
+
+    disk->type = virSnapXMLProp(node, "type");
+    if (!disk->type)
+        disk->type = g_strdup("file");
+
+    disk->format = domainChildProp(node, "driver", "type");
+    if (g_str_equal(disk->type, "file"))
+        disk->file = domainChildProp(node, "source", "file");
+
+    disk->readonly = virSnapXMLChild(node, "readonly") != NULL;
+    disk->shareable = virSnapXMLChild(node, "shareable") != NULL;
+    disk->data_file = domainHasDescendant(node, "dataStore");
+    domainReadChain(disk, node);
+    return disk;
+}
+
+GPtrArray *
+virDomainDefGetDisks(xmlDoc *def, GError **error)
+{
+    g_autoptr(GPtrArray) disks = g_ptr_array_new_with_free_func(domainDiskFree);
+    g_autoptr(GPtrArray) nodes = virSnapXMLNodes(def, "/domain/devices/disk");
+
+    for (guint i = 0; i < nodes->len; i++) {
+        virDomainDisk *disk = domainReadDisk(g_ptr_array_index(nodes, i), error);
+
+        if (!disk)
+            return NULL;
+        g_ptr_array_add(disks, disk);
+    }
+
+    return g_steal_pointer(&disks);
+}
+
+virDomainDisk *
+virDomainDisksFind(GPtrArray *disks, const char *name)
+{
+    for (guint i = 0; i < disks->len; i++) {
+        virDomainDisk *disk = g_ptr_array_index(disks, i);
+
+        if (g_str_equal(disk->target, name))
+            return disk;
+    }
+
+    for (guint i = 0; i < disks->len; i++) {
+        virDomainDisk *disk = g_ptr_array_index(disks, i);
+
+        if (g_strcmp0(disk->file, name) == 0)
+            return disk;
+    }
+
+    return NULL;
+}
+
+static xmlNode *
+domainFindDisk(xmlDoc *def, const char *target)
+{
+    g_autoptr(GPtrArray) nodes = virSnapXMLNodes(def, "/domain/devices/disk");
+
+    for (guint i = 0; i < nodes->len; i++) {
+        xmlNode *node = g_ptr_array_index(nodes, i);
+        g_autofree char *dev = domainChildProp(node, "target", "dev");
+
+        if (g_strcmp0(dev, target) == 0)
+            return node;
+    }
+
+    return NULL;
+}
+
+/* What stays says how the host treats the disk's file, whichever that is; all
+ * else describes the one image that is being left. */
+static void
+domainResetSource(xmlNode *source)
+{
+    xmlNode *child = source->children;
+    xmlAttr *attr = source->properties;
+
+    while (child) {
+        xmlNode *next = child->next;
+
+        if (!g_str_equal((const char *)child->name, "seclabel"))
+            domainDropNode(child);
+        child = next;
+    }
+
+    while (attr) {
+        xmlAttr *next = attr->next;
+
+        if (!g_str_equal((const char *)attr->name, "startupPolicy"))
+            xmlRemoveProp(attr);
+        attr = next;
+    }
+}
+
+gboolean
+virDomainDefSetDiskFile(xmlDoc *def, const char *target, const char *file)
+{
+    xmlNode *disk = domainFindDisk(def, target);
+    xmlNode *source;
+
+    if (!disk)
+        return FALSE;
+
+    domainDropChildren(disk, "backingStore");
+    domainDropChildren(disk, "mirror");
+    /* older definitions have these beside <source>, not in it */
+    domainDropChildren(disk, "auth");
+    domainDropChildren(disk, "encryption");
+
+    xmlSetProp(disk, (const xmlChar *)"type", (const xmlChar *)"file");
+    xmlSetProp(domainNeedChild(disk, "driver"), (const xmlChar *)"type",
+               (const xmlChar *)"qcow2");
+
+    source = domainNeedChild(disk, "source");
+    domainResetSource(source);
+    xmlSetProp(source, (const xmlChar *)"file", (const xmlChar *)file);
+    return TRUE;
+}
+
+gboolean
+virDomainDefCopyDisk(xmlDoc *def, xmlDoc *from, const char *target)
+{
+    xmlNode *old = domainFindDisk(def, target);
+    xmlNode *disk = domainFindDisk(from, target);
+
+    if (!old || !disk)
+        return FALSE;
+
+    xmlReplaceNode(old, xmlDocCopyNode(disk, def, 1));
+    xmlFreeNode(old);
+    return TRUE;
+}
+
+void
+virDomainDefSetName(xmlDoc *def, const char *name)
+{
+    domainSetText(domainNeedChild(xmlDocGetRootElement(def), "name"), name);
+}
+
+void
+virDomainDefRenewGenID(xmlDoc *def)
+{
+    xmlNode *genid = virSnapXMLChild(xmlDocGetRootElement(def), "genid");
+    g_autofree char *uuid = g_uuid_string_random();
+
+    if (genid)
+        domainSetText(genid, uuid);
+}
+
+void
+virDomainDefMakeInactive(xmlDoc *def)
+{
+    xmlUnsetProp(xmlDocGetRootElement(def), (const xmlChar *)"id");
+
+    /* the outermost ones alone: the others go with them */
+    domainDropNodes(def, "/domain/devices//backingStore"
+                    "[not(ancestor::backingStore)]");
+    domainDropNodes(def, "/domain/devices//alias"
+                    "[not(starts-with(@name, 'ua-'))]");
+    domainDropNodes(def, "/domain/seclabel[@type = 'dynamic']/label");
+    domainDropNodes(def, "/domain/seclabel[@type = 'dynamic']/imagelabel");
+}
+
+GHashTable *
+virDomainDefGetOverlays(xmlDoc *def)
+{
+    GHashTable *overlays = g_hash_table_new_full(g_str_hash, g_str_equal,
+                                                 g_free, g_free);
+    g_autoptr(GPtrArray) nodes = virSnapXMLNodes(def, OVERLAY_XPATH);
+
+    for (guint i = 0; i < nodes->len; i++) {
+        xmlNode *node = g_ptr_array_index(nodes, i);
+        g_autofree char *disk = virSnapXMLProp(node, "disk");
+        g_autofree char *file = virSnapXMLProp(node, "file");
+
+        if (disk && file)
+            g_hash_table_insert(overlays, g_steal_pointer(&disk),
+                                g_steal_pointer(&file));
+    }
+
+    return overlays;
+}
+
+void
+virDomainDefSetOverlays(xmlDoc *def, GHashTable *overlays)
+{
+    xmlNode *metadata = domainNeedChild(xmlDocGetRootElement(def), "metadata");
+    g_autoptr(GList) targets =
+        g_list_sort(g_hash_table_get_keys(overlays), (GCompareFunc)g_strcmp0);
+    xmlNode *node;
+    xmlNs *ns;
+
+    domainDropNodes(def, OVERLAYS_XPATH);
+
+    if (!targets) {
+        if (!metadata->children)
+            domainDropNode(metadata);
+        return;
+    }
+
+    node = xmlNewChild(metadata, NULL, (const xmlChar *)"overlays", NULL);
+    ns = xmlNewNs(node, (const xmlChar *)VIR_DOMAIN_SNAPSHOT_REVERT_NS,
+                  (const xmlChar *)"snapshotrevert");
+    xmlSetNs(node, ns);
+
+    for (GList *l = targets; l; l = l->next) {
+        xmlNode *overlay = xmlNewChild(node, ns, (const xmlChar *)"overlay", NULL);
+        const char *file = g_hash_table_lookup(overlays, l->data);
+
+        xmlNewProp(overlay, (const xmlChar *)"disk", l->data);
+        xmlNewProp(overlay, (const xmlChar *)"file", (const xmlChar *)file);
+    }
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * domain_conf.h: what a revert reads of, and changes in, <domain>
+ */
+
+#pragma once
+
+#include <glib.h>
+#include "virsnapxml.h"
+
+typedef struct _virDomainImage virDomainImage;
+struct _virDomainImage {
+    char *file;
+    char *format;      /* NULL where the definition does not say */
+};
+
+typedef struct _virDomainDisk virDomainDisk;
+struct _virDomainDisk {
+    char *target;      /* "vda" */
+    char *device;      /* "disk", "cdrom", "floppy", "lun" */
+    char *type;        /* "file", "block", "network", "volume", ... */
+    char *format;      /* <driver type=>; NULL where not said */
+    char *file;        /* <source file=>; NULL: no medium, or another type */
+    gboolean readonly;
+    gboolean shareable;
+    gboolean data_file;  /* the definition names a qcow2 data file (<dataStore>) */
+    GPtrArray *chain;  /* of virDomainImage: the <backingStore>s, from the top;
+                        * ends before the first that is not a file */
+    gboolean chain_ends;  /* the chain closes with an empty <backingStore/>: what
+                           * is below it is known to be nothing */
+};
+
+/* The disks of a <domain> document in document order; of virDomainDisk. A
+ * disk without target is refused. */
+GPtrArray *virDomainDefGetDisks(xmlDoc *def, GError **error);
+
+/* Looks a disk up by target or, failing that, by its source file. */
+virDomainDisk *virDomainDisksFind(GPtrArray *disks, const char *name);
+
+/* Makes the disk `target` a qcow2 file disk on `file`: source, driver type;
+ * <backingStore>, <mirror>, and attributes and children of <source> that belong to
+ * the old image alone (index, startupPolicy stays, seclabels stay) are dropped.
+ * FALSE where there is no such disk. */
+gboolean virDomainDefSetDiskFile(xmlDoc *def, const char *target, const char *file);
+
+/* Replaces the disk `target` of def by a copy of that disk of from. FALSE where
+ * either has no such disk. */
+gboolean virDomainDefCopyDisk(xmlDoc *def, xmlDoc *from, const char *target);
+
+void virDomainDefSetName(xmlDoc *def, const char *name);
+
+/* Gives <genid>, where there is one, a new random value. */
+void virDomainDefRenewGenID(xmlDoc *def);
+
+/* Drops the attributes and elements of a live definition that a persistent one
+ * does not have: id=, and all <backingStore> and <alias> with a name not
+ * starting with "ua-", <seclabel type='dynamic'> labels' <label>/<imagelabel>. */
+void virDomainDefMakeInactive(xmlDoc *def);
+
+/* The overlays that reverts made and that this definition stands on, which the
+ * domain keeps in its own <metadata>:
+ *   <snapshotrevert:overlays xmlns:snapshotrevert="VIR_DOMAIN_SNAPSHOT_REVERT_NS">
+ *     <snapshotrevert:overlay disk='vda' file='/images/disk.snap1-1'/>
+ * As a table target -> file, both owned by the table. */
+#define VIR_DOMAIN_SNAPSHOT_REVERT_NS \
+    "http://libvirt.org/schemas/domain/snapshot-revert/1.0"
+GHashTable *virDomainDefGetOverlays(xmlDoc *def);
+void virDomainDefSetOverlays(xmlDoc *def, GHashTable *overlays);

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * snapshot_conf.h: what a revert reads of, and changes in, <domainsnapshot>
+ */
+
+#pragma once
+
+#include <glib.h>
+#include "virsnapxml.h"
+
+typedef enum {
+    VIR_DOMAIN_SNAPSHOT_LOCATION_NONE = 0,  /* snapshot='no' */
+    VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL,
+    VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL,
+    VIR_DOMAIN_SNAPSHOT_LOCATION_MANUAL,
+} virDomainSnapshotLocation;
+
+typedef struct _virDomainSnapshotDisk virDomainSnapshotDisk;
+struct _virDomainSnapshotDisk {
+    char *name;                          /* target, or a source path */
+    virDomainSnapshotLocation location;
+    char *type;                          /* "file" where not said */
+    char *file;                          /* the overlay; NULL where not type file */
+};
+
+typedef struct _virDomainSnapshotInfo virDomainSnapshotInfo;
+struct _virDomainSnapshotInfo {
+    char *name;
+    char *parent;                        /* NULL: a root */
+    char *state;                         /* "disk-snapshot", "running", ... */
+    virDomainSnapshotLocation memory;    /* NONE where there is no <memory> */
+    char *memory_file;
+    GPtrArray *disks;                    /* of virDomainSnapshotDisk */
+    xmlDoc *doc;
+};
+
+virDomainSnapshotInfo *virDomainSnapshotInfoParse(const char *xml, GError **error);
+void virDomainSnapshotInfoFree(virDomainSnapshotInfo *info);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomainSnapshotInfo, virDomainSnapshotInfoFree)
+
+/* The definition at snapshot time as a document of its own with root
+ * <domain>: <inactiveDomain> where inactive is wanted and it is there (the
+ * element is renamed to <domain>), else <domain>. NULL where the snapshot has
+ * none, as those have that were made by very old libvirt. */
+xmlDoc *virDomainSnapshotInfoGetDomain(const virDomainSnapshotInfo *info,
+                                       gboolean inactive);
+
+/* The snapshot's own document for VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE.
+ * overlays maps a disk's target to the file that its <disks> entry is to name
+ * from now on; NULL leaves all as they are. Caller frees with g_free(). */
+char *virDomainSnapshotInfoFormat(const virDomainSnapshotInfo *info,
+                                  GHashTable *overlays);

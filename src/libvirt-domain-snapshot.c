@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * libvirt-domain-snapshot.c: entry points for reverting to external snapshots
+ *
+ * The edge of the library: arguments are checked as libvirt checks its own,
+ * and an error becomes a libvirt error here and nowhere else.
+ */
+
+#include "config.h"
+
+#include <dlfcn.h>
+#include <libvirt/virterror.h>
+#include <stdlib.h>
+
+#include "libvirt-domain-snapshot.h"
+#include "remote_snapshot_driver.h"
+#include "snapshot_conf.h"
+#include "virsnaperror.h"
+
+#define PUBLIC __attribute__((visibility("default")))
+
+#define OWN_FLAGS (VIR_DOMAIN_SNAPSHOT_REVERT_VALIDATE | \
+                   VIR_DOMAIN_SNAPSHOT_REVERT_REUSE_EXT | \
+                   VIR_DOMAIN_SNAPSHOT_REVERT_KEEP_CURRENT)
+
+typedef void (*raiseErrorFunc)(const char *file, const char *function,
+                               size_t line, int domain, int code, int level,
+                               const char *str1, const char *str2,
+                               const char *str3, int int1, int int2,
+                               const char *fmt, ...) G_GNUC_PRINTF(12, 13);
+typedef void (*dispatchErrorFunc)(virConnectPtr conn);
+
+/* libvirt has no public function that sets the thread's error. Its companion
+ * libraries, libvirt-qemu among them, use these two; they are looked up at run
+ * time since a link-time reference would tie us to one version of libvirt. */
+static void
+reportError(virConnectPtr conn, const GError *error)
+{
+    raiseErrorFunc raise_error =
+        (raiseErrorFunc)dlsym(RTLD_DEFAULT, "virRaiseErrorFull");
+    dispatchErrorFunc dispatch_error =
+        (dispatchErrorFunc)dlsym(RTLD_DEFAULT, "virDispatchError");
+
+    if (!raise_error || !dispatch_error) {
+        g_warning("this libvirt can't be told of an error: %s", error->message);
+        return;
+    }
+
+    raise_error(__FILE__, __func__, __LINE__, VIR_FROM_DOMAIN_SNAPSHOT,
+                virSnapErrorCode(error), VIR_ERR_ERROR, "%s", error->message,
+                NULL, -1, -1, "%s", error->message);
+    dispatch_error(conn);
+}
+
+/* Asks for what a read-only connection is denied: libvirt has reported that
+ * where this returns NULL. */
+static virDomainSnapshotInfo *
+readSnapshot(virDomainSnapshotPtr snapshot)
+{
+    char *xml = virDomainSnapshotGetXMLDesc(snapshot,
+                                            VIR_DOMAIN_SNAPSHOT_XML_SECURE);
+    virDomainSnapshotInfo *info;
+    g_autoptr(GError) error = NULL;
+
+    if (!xml)
+        return NULL;
+
+    info = virDomainSnapshotInfoParse(xml, &error);
+    free(xml);
+    if (!info)
+        reportError(virDomainSnapshotGetConnect(snapshot), error);
+
+    return info;
+}
+
+static gboolean
+isExternal(const virDomainSnapshotInfo *info)
+{
+    if (info->memory == VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
+        return TRUE;
+
+    for (guint i = 0; i < info->disks->len; i++) {
+        virDomainSnapshotDisk *disk = g_ptr_array_index(info->disks, i);
+
+        if (disk->location == VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
+            return TRUE;
+    }
+
+    return FALSE;
+}
+
+/**
+ * virDomainRevertToSnapshotXML:
+ * @snapshot: the snapshot to revert to
+ * @xmlDesc: a <domainsnapshotrevert> document, or NULL
+ * @flags: bitwise-OR of virDomainSnapshotRevertFlags and
+ *         virDomainSnapshotRevertXMLFlags
+ *
+ * Reverts the domain to an external snapshot, on new overlays that @xmlDesc
+ * names. An overlay it does not name gets a generated name: the stem of the
+ * image that holds the snapshot's state, the snapshot's name and the smallest
+ * free number, as in "disk.snap1-1". With @xmlDesc NULL all names are
+ * generated; an internal snapshot is then reverted to as by
+ * virDomainRevertToSnapshot().
+ *
+ * The images that hold the snapshot's state are not written to, so that it and
+ * all other snapshots of the domain can be reverted to again. The state the
+ * domain is in is lost, as with internal snapshots, unless
+ * VIR_DOMAIN_SNAPSHOT_REVERT_KEEP_CURRENT keeps the overlays that hold it.
+ * Images that are not known to have been made by a snapshot or a revert of this
+ * domain, or that anything else uses, are kept in any case.
+ *
+ * Nothing is stopped before all overlays exist and the images of the snapshot
+ * have been opened with them. Where the revert fails later than that, the
+ * domain's definition is put back and, if it was running, it is started anew on
+ * its old disks.
+ *
+ * The domain ends in the state of the snapshot, which is shut off for one of
+ * disks alone. VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING and
+ * VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED, which exclude each other, boot it from the
+ * reverted disks instead. VIR_DOMAIN_SNAPSHOT_REVERT_FORCE goes on where
+ * VIR_ERR_SNAPSHOT_REVERT_RISKY would be reported.
+ * VIR_DOMAIN_SNAPSHOT_REVERT_VALIDATE checks @xmlDesc against its schema.
+ *
+ * The document is described in docs/formatsnapshotrevert.rst. The call returns
+ * when the revert is over; it has no time limit. It blocks the calling thread
+ * only, and other calls on the connection go on meanwhile.
+ *
+ * Returns 0, or -1 with the reason in virGetLastError(): among others
+ * VIR_ERR_XML_ERROR, VIR_ERR_XML_DETAIL and VIR_ERR_XML_INVALID_SCHEMA for a
+ * faulty document, VIR_ERR_INVALID_ARG for flags, VIR_ERR_CONFIG_UNSUPPORTED
+ * for what can't be reverted to, VIR_ERR_OPERATION_DENIED on a read-only
+ * connection, VIR_ERR_NO_CONNECT where virtsnapshotd does not run.
+ */
+PUBLIC int
+virDomainRevertToSnapshotXML(virDomainSnapshotPtr snapshot,
+                             const char *xmlDesc, unsigned int flags)
+{
+    g_autoptr(virDomainSnapshotInfo) info = NULL;
+    g_autoptr(GError) error = NULL;
+
+    virResetLastError();
+
+    if (!(info = readSnapshot(snapshot)))
+        return -1;
+
+    if (!xmlDesc && !(flags & OWN_FLAGS) && !isExternal(info))
+        return virDomainRevertToSnapshot(snapshot, flags);
+
+    if (!remoteDomainRevertToSnapshotXML(snapshot, xmlDesc, flags, &error)) {
+        reportError(virDomainSnapshotGetConnect(snapshot), error);
+        return -1;
+    }
+
+    return 0;
+}
+
+/**
+ * virDomainSnapshotGetRevertXMLDesc:
+ * @snapshot: the snapshot that would be reverted to
+ * @xmlDesc: a <domainsnapshotrevert> document, or NULL
+ * @flags: as for virDomainRevertToSnapshotXML()
+ *
+ * Tells what virDomainRevertToSnapshotXML() would do with the same arguments,
+ * and changes nothing: which overlays it would make, on which images they
+ * would stand, and which images it would delete. It fails where the revert
+ * would refuse.
+ *
+ * Returns a <domainsnapshotrevert> document, valid as @xmlDesc of either
+ * function, which the caller frees with free(); or NULL with the reason in
+ * virGetLastError().
+ */
+PUBLIC char *
+virDomainSnapshotGetRevertXMLDesc(virDomainSnapshotPtr snapshot,
+                                  const char *xmlDesc, unsigned int flags)
+{
+    virConnectPtr conn;
+    g_autoptr(GError) error = NULL;
+    char *desc;
+
+    virResetLastError();
+
+    if (!(conn = virDomainSnapshotGetConnect(snapshot)))
+        return NULL;
+
+    desc = remoteDomainSnapshotGetRevertXMLDesc(snapshot, xmlDesc, flags, &error);
+    if (!desc)
+        reportError(conn, error);
+
+    return desc;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_qmp.h: a QMP client
+ */
+
+#pragma once
+
+#include <glib.h>
+#include <json-glib/json-glib.h>
+
+typedef struct _qemuQMP qemuQMP;
+
+/* Takes over the descriptor of a QMP connection. Whatever is asked of it must
+ * be answered within timeout seconds from now. */
+qemuQMP *qemuQMPNew(int fd, unsigned int timeout);
+void qemuQMPFree(qemuQMP *qmp);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuQMP, qemuQMPFree)
+
+/* Sends {"execute": command, "arguments": arguments, "id": id}, without waiting
+ * for the answer. Takes over arguments, which may be NULL. */
+gboolean qemuQMPSend(qemuQMP *qmp, const char *command, JsonObject *arguments,
+                     int id, GError **error);
+
+/* The next message of any kind that the peer sends: greeting, reply, event. With
+ * VIR_ERR_OPERATION_TIMEOUT in *error it came too late, with
+ * VIR_ERR_OPERATION_FAILED the peer has gone. */
+JsonObject *qemuQMPReceive(qemuQMP *qmp, GError **error);
+
+/* The text of an error reply, "GenericError: Could not open ...", or NULL where
+ * the message is none. The caller frees it with g_free(). */
+char *qemuQMPGetError(JsonObject *message);
+
+/* The string, number or object at a member that may be missing or of another
+ * kind: then NULL, or -1. Valid as long as the message is. */
+const char *qemuQMPGetString(JsonObject *object, const char *member);
+gint64 qemuQMPGetInt(JsonObject *object, const char *member);
+JsonObject *qemuQMPGetObject(JsonObject *object, const char *member);

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_discard.c: deleting the state that is left, and only that
+ *
+ * An image is deleted only where all of this is known of it: it was made by
+ * taking a snapshot of this domain, as that snapshot's <disks> say, or by a
+ * revert, as the domain's <metadata> says; no snapshot's state stands on it; no
+ * other domain of this libvirt does; and no program has it open. Where any of
+ * it can't be told the image stays.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "qemu_snapshot_discard.h"
+#include "virsnaperror.h"
+#include "virsnapfile.h"
+#include "virsnaplock.h"
+
+static gboolean
+isRecorded(xmlDoc *doc, const char *target, const char *file)
+{
+    g_autoptr(GHashTable) overlays = virDomainDefGetOverlays(doc);
+
+    return g_strcmp0(g_hash_table_lookup(overlays, target), file) == 0;
+}
+
+static gboolean
+isListed(const qemuSnapshotPlan *plan, const char *file)
+{
+    for (guint i = 0; i < plan->discards->len; i++) {
+        virDomainSnapshotRevertDiscard *discard =
+            g_ptr_array_index(plan->discards, i);
+
+        if (g_str_equal(discard->file, file))
+            return TRUE;
+    }
+
+    return FALSE;
+}
+
+static void
+discardFree(void *data)
+{
+    virDomainSnapshotRevertDiscard *discard = data;
+
+    g_free(discard->disk);
+    g_free(discard->file);
+    g_free(discard);
+}
+
+/* others is read when first needed: it costs a look at every domain. */
+static gboolean
+discardConsider(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
+                const char *target, const char *file, GHashTable **others,
+                GError **error)
+{
+    g_autofree char *key = virSnapFileKey(file);
+    virDomainSnapshotRevertDiscard *discard;
+
+    if (isListed(plan, file) ||
+        g_hash_table_contains(source->tree->states, key) ||
+        (!g_hash_table_contains(source->tree->made, key) &&
+         !isRecorded(source->next_doc, target, file)))
+        return TRUE;
+
+    if (!*others &&
+        !(*others = qemuSnapshotReadOtherDomains(source->dom, error)))
+        return FALSE;
+    if (g_hash_table_contains(*others, key) ||
+        !g_file_test(file, G_FILE_TEST_IS_REGULAR))
+        return TRUE;
+
+    discard = g_new0(virDomainSnapshotRevertDiscard, 1);
+    discard->disk = g_strdup(target);
+    discard->file = g_strdup(file);
+    g_ptr_array_add(plan->discards, discard);
+    return TRUE;
+}
+
+static gboolean
+isReplaced(const qemuSnapshotPlanDisk *disk, const char *file)
+{
+    return disk->in_place && g_str_equal(disk->overlay, file);
+}
+
+gboolean
+qemuSnapshotDiscardPlan(qemuSnapshotPlan *plan,
+                        const qemuSnapshotSource *source, GError **error)
+{
+    GPtrArray *definitions[] = { source->now_disks, source->next_disks };
+    g_autoptr(GHashTable) others = NULL;
+
+    g_ptr_array_set_free_func(plan->discards, discardFree);
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+
+        for (gsize j = 0; j < G_N_ELEMENTS(definitions); j++) {
+            virDomainDisk *at = virDomainDisksFind(definitions[j], disk->target);
+
+            if (at && at->file && !isReplaced(disk, at->file) &&
+                !discardConsider(plan, source, disk->target, at->file, &others,
+                                 error))
+                return FALSE;
+        }
+    }
+
+    return TRUE;
+}
+
+static void
+discardFile(const char *file, GHashTable *others)
+{
+    g_autofree char *key = virSnapFileKey(file);
+    const char *user = g_hash_table_lookup(others, key);
+    g_autoptr(GError) error = NULL;
+    gboolean in_use = FALSE;
+
+    if (user)
+        g_warning(_("image '%s' is kept: domain '%s' uses it"), file, user);
+    else if (!virSnapLockInUse(file, &in_use, &error))
+        g_warning(_("image '%s' is kept: %s"), file, error->message);
+    else if (in_use)
+        g_warning(_("image '%s' is kept: a program has it open"), file);
+    else if (unlink(file) < 0)
+        g_warning(_("image '%s' can't be deleted: %s"), file, g_strerror(errno));
+}
+
+void
+qemuSnapshotDiscard(const qemuSnapshotPlan *plan)
+{
+    g_autoptr(GHashTable) others = NULL;
+    g_autoptr(GError) error = NULL;
+    gboolean any = plan->discards->len > 0;
+
+    for (guint i = 0; i < plan->disks->len && !any; i++)
+        any = ((qemuSnapshotPlanDisk *)g_ptr_array_index(plan->disks, i))->in_place;
+
+    if (!any)
+        return;
+
+    if (!(others = qemuSnapshotReadOtherDomains(plan->dom, &error))) {
+        g_warning(_("the images that domain '%s' has left are kept: %s"),
+                  plan->domain, error->message);
+        return;
+    }
+
+    for (guint i = 0; i < plan->discards->len; i++) {
+        virDomainSnapshotRevertDiscard *discard =
+            g_ptr_array_index(plan->discards, i);
+
+        discardFile(discard->file, others);
+    }
+
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+
+        if (disk->in_place)
+            discardFile(disk->kept, others);
+    }
+}

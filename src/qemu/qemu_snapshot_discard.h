@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_discard.h: deleting the state that is left, and only that
+ */
+
+#pragma once
+
+#include "qemu_snapshot_plan.h"
+#include "qemu_snapshot_source.h"
+
+/* Fills in the plan's discards: the images that the reverted disks are on, as far
+ * as they were made by a snapshot or a revert of this domain and nothing
+ * needs them. */
+gboolean qemuSnapshotDiscardPlan(qemuSnapshotPlan *plan,
+                                 const qemuSnapshotSource *source,
+                                 GError **error);
+
+/* Deletes them, and what was replaced in place, after looking once more who uses
+ * them. What stays is logged as a warning; that is no failure. */
+void qemuSnapshotDiscard(const qemuSnapshotPlan *plan);

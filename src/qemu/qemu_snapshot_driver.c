@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_driver.c: what all reverts share
+ */
+
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "qemu_snapshot_driver.h"
+#include "virsnaperror.h"
+
+struct _qemuSnapshotDriver {
+    char *backend_uri;
+    char *storage_daemon;
+    unsigned int storage_daemon_timeout;
+    char *schema;
+
+    GMutex lock;
+    virConnectPtr conn;       /* NULL until first used */
+    GCond unlocked;
+    GHashTable *reverting;    /* set of UUID strings */
+};
+
+/* Errors are returned to callers; libvirt need not print them, too. */
+static void
+driverIgnoreError(void *opaque, virErrorPtr error)
+{
+}
+
+qemuSnapshotDriver *
+qemuSnapshotDriverNew(const char *backend_uri, const char *storage_daemon,
+                      unsigned int storage_daemon_timeout)
+{
+    qemuSnapshotDriver *driver = g_new0(qemuSnapshotDriver, 1);
+    const char *schemadir = secure_getenv("VIRTSNAPSHOTD_SCHEMADIR");
+
+    driver->backend_uri = g_strdup(backend_uri);
+    driver->storage_daemon = g_strdup(storage_daemon);
+    driver->storage_daemon_timeout = storage_daemon_timeout;
+    driver->schema = g_build_filename(schemadir ? schemadir : SCHEMADIR,
+                                      "domainsnapshotrevert.rng", NULL);
+    driver->reverting = g_hash_table_new_full(g_str_hash, g_str_equal,
+                                              g_free, NULL);
+    g_mutex_init(&driver->lock);
+    g_cond_init(&driver->unlocked);
+    virSetErrorFunc(NULL, driverIgnoreError);
+
+    return driver;
+}
+
+void
+qemuSnapshotDriverFree(qemuSnapshotDriver *driver)
+{
+    if (!driver)
+        return;
+
+    if (driver->conn)
+        virConnectClose(driver->conn);
+    g_hash_table_unref(driver->reverting);
+    g_cond_clear(&driver->unlocked);
+    g_mutex_clear(&driver->lock);
+    g_free(driver->schema);
+    g_free(driver->storage_daemon);
+    g_free(driver->backend_uri);
+    g_free(driver);
+}
+
+const char *
+qemuSnapshotDriverStorageDaemon(const qemuSnapshotDriver *driver)
+{
+    return driver->storage_daemon;
+}
+
+unsigned int
+qemuSnapshotDriverStorageTimeout(const qemuSnapshotDriver *driver)
+{
+    return driver->storage_daemon_timeout;
+}
+
+const char *
+qemuSnapshotDriverSchema(const qemuSnapshotDriver *driver)
+{
+    return driver->schema;
+}
+
+virConnectPtr
+qemuSnapshotDriverConnect(qemuSnapshotDriver *driver, GError **error)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&driver->lock);
+
+    if (driver->conn && virConnectIsAlive(driver->conn) != 1) {
+        virConnectClose(driver->conn);
+        driver->conn = NULL;
+    }
+
+    if (!driver->conn && !(driver->conn = virConnectOpen(driver->backend_uri))) {
+        virSnapErrorSetLibvirt(error, _("cannot connect to libvirt at '%s'"),
+                               driver->backend_uri);
+        return NULL;
+    }
+
+    virConnectRef(driver->conn);
+    return driver->conn;
+}
+
+static char *
+driverFormatUUID(const unsigned char *uuid)
+{
+    GString *text = g_string_sized_new(VIR_UUID_STRING_BUFLEN);
+
+    for (int i = 0; i < VIR_UUID_BUFLEN; i++)
+        g_string_append_printf(text, "%02x", uuid[i]);
+
+    return g_string_free(text, FALSE);
+}
+
+void
+qemuSnapshotDriverLock(qemuSnapshotDriver *driver, const unsigned char *uuid)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&driver->lock);
+    char *text = driverFormatUUID(uuid);
+
+    while (g_hash_table_contains(driver->reverting, text))
+        g_cond_wait(&driver->unlocked, &driver->lock);
+    g_hash_table_add(driver->reverting, text);
+}
+
+void
+qemuSnapshotDriverUnlock(qemuSnapshotDriver *driver, const unsigned char *uuid)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&driver->lock);
+    g_autofree char *text = driverFormatUUID(uuid);
+
+    g_hash_table_remove(driver->reverting, text);
+    g_cond_broadcast(&driver->unlocked);
+}

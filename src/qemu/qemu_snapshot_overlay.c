@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_overlay.c: the overlays of a plan, as files
+ *
+ * The files are made here, with exclusive creation and the rights of the images
+ * that they replace, and filled by qemu-storage-daemon. An overlay that is to
+ * replace one in place is made beside it; the old one gets a second name at the
+ * same time, so that a file system which can't do that is found out before
+ * anything is stopped, and the switch is a rename() that can be taken back.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "qemu_snapshot_overlay.h"
+#include "qemu_storage_daemon.h"
+#include "virsnaperror.h"
+#include "virsnapfile.h"
+#include "virsnapqcow2.h"
+
+struct _qemuSnapshotOverlays {
+    const qemuSnapshotPlan *plan;
+    qemuStorageOverlay *overlays;   /* one for each disk of the plan */
+    gboolean *linked;               /* the old one has its second name */
+    gboolean *switched;
+    qemuStorageDaemon *daemon;
+};
+
+static qemuSnapshotPlanDisk *
+planDisk(const qemuSnapshotOverlays *overlays, guint i)
+{
+    return g_ptr_array_index(overlays->plan->disks, i);
+}
+
+qemuSnapshotOverlays *
+qemuSnapshotOverlaysNew(const qemuSnapshotPlan *plan)
+{
+    qemuSnapshotOverlays *overlays = g_new0(qemuSnapshotOverlays, 1);
+
+    overlays->plan = plan;
+    overlays->overlays = g_new0(qemuStorageOverlay, plan->disks->len);
+    overlays->linked = g_new0(gboolean, plan->disks->len);
+    overlays->switched = g_new0(gboolean, plan->disks->len);
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
+
+        overlays->overlays[i].disk = disk->target;
+        overlays->overlays[i].file = disk->file;
+        overlays->overlays[i].chain = disk->chain;
+        overlays->overlays[i].fd = -1;
+    }
+
+    return overlays;
+}
+
+void
+qemuSnapshotOverlaysFree(qemuSnapshotOverlays *overlays)
+{
+    if (!overlays)
+        return;
+
+    qemuStorageDaemonStop(overlays->daemon);
+    for (guint i = 0; i < overlays->plan->disks->len; i++) {
+        if (overlays->overlays[i].fd >= 0)
+            close(overlays->overlays[i].fd);
+    }
+    g_free(overlays->overlays);
+    g_free(overlays->linked);
+    g_free(overlays->switched);
+    g_free(overlays);
+}
+
+static gboolean
+overlaysMakeFiles(qemuSnapshotOverlays *overlays, GError **error)
+{
+    for (guint i = 0; i < overlays->plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
+
+        overlays->overlays[i].fd = virSnapFileCreate(disk->file, &disk->like, error);
+        if (overlays->overlays[i].fd < 0) {
+            g_prefix_error(error, _("disk '%s': "), disk->target);
+            return FALSE;
+        }
+
+        if (!disk->in_place)
+            continue;
+        if (link(disk->overlay, disk->kept) < 0) {
+            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                                 _("the current overlay of disk '%s' can't be "
+                                   "set aside as '%s'"), disk->target, disk->kept);
+            return FALSE;
+        }
+        overlays->linked[i] = TRUE;
+    }
+
+    return TRUE;
+}
+
+gboolean
+qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays,
+                           const qemuSnapshotDriver *driver, GError **error)
+{
+    if (!overlaysMakeFiles(overlays, error))
+        return FALSE;
+
+    overlays->daemon =
+        qemuStorageDaemonStart(qemuSnapshotDriverStorageDaemon(driver),
+                               qemuSnapshotDriverStorageTimeout(driver),
+                               overlays->overlays, overlays->plan->disks->len,
+                               error);
+
+    return overlays->daemon && qemuStorageDaemonCreate(overlays->daemon, error);
+}
+
+/* The overlays and the folders' entries for them. */
+static gboolean
+overlaysSync(qemuSnapshotOverlays *overlays, GError **error)
+{
+    g_autoptr(GHashTable) folders = g_hash_table_new_full(g_str_hash, g_str_equal,
+                                                          g_free, NULL);
+
+    for (guint i = 0; i < overlays->plan->disks->len; i++) {
+        qemuStorageOverlay *overlay = &overlays->overlays[i];
+
+        if (fsync(overlay->fd) < 0) {
+            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                                 _("overlay '%s' of disk '%s' can't be made "
+                                   "durable"), overlay->file, overlay->disk);
+            return FALSE;
+        }
+        if (g_hash_table_add(folders, g_path_get_dirname(overlay->file)) &&
+            !virSnapFileSyncFolder(overlay->file, error))
+            return FALSE;
+    }
+
+    return TRUE;
+}
+
+/* libvirt will go by the header when it starts the domain. */
+static gboolean
+overlayCheckHeader(const qemuStorageOverlay *overlay, GError **error)
+{
+    const virSnapImage *base = g_ptr_array_index(overlay->chain, 0);
+    g_autoptr(virSnapImage) image = virSnapImageRead(overlay->file, "qcow2", error);
+
+    if (!image)
+        return FALSE;
+
+    if (g_strcmp0(image->backing, base->file) == 0 &&
+        g_strcmp0(image->backing_format, base->format) == 0 &&
+        image->size == base->size)
+        return TRUE;
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                _("overlay '%s' of disk '%s' does not stand on '%s'"),
+                overlay->file, overlay->disk, base->file);
+    return FALSE;
+}
+
+gboolean
+qemuSnapshotOverlaysVerify(qemuSnapshotOverlays *overlays, GError **error)
+{
+    /* it opens them while we wait for the disk */
+    if (!qemuStorageDaemonVerifyBegin(overlays->daemon, error) ||
+        !overlaysSync(overlays, error) ||
+        !qemuStorageDaemonVerifyEnd(overlays->daemon, error))
+        return FALSE;
+
+    for (guint i = 0; i < overlays->plan->disks->len; i++) {
+        if (!overlayCheckHeader(&overlays->overlays[i], error))
+            return FALSE;
+    }
+
+    g_clear_pointer(&overlays->daemon, qemuStorageDaemonStop);
+    return TRUE;
+}
+
+gboolean
+qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays, GError **error)
+{
+    for (guint i = 0; i < overlays->plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
+
+        if (!disk->in_place)
+            continue;
+        if (rename(disk->file, disk->overlay) < 0) {
+            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                                 _("the overlay of disk '%s' can't be put in the "
+                                   "place of '%s'"), disk->target, disk->overlay);
+            return FALSE;
+        }
+        overlays->switched[i] = TRUE;
+        if (!virSnapFileSyncFolder(disk->overlay, error))
+            return FALSE;
+    }
+
+    return TRUE;
+}
+
+void
+qemuSnapshotOverlaysSwitchBack(qemuSnapshotOverlays *overlays)
+{
+    for (guint i = 0; i < overlays->plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
+
+        if (!overlays->switched[i])
+            continue;
+        if (rename(disk->kept, disk->overlay) < 0)
+            g_warning(_("the overlay '%s' of disk '%s' can't be put back; it is "
+                        "'%s': %s"), disk->overlay, disk->target, disk->kept,
+                      g_strerror(errno));
+        overlays->linked[i] = FALSE;
+    }
+}
+
+void
+qemuSnapshotOverlaysRemove(qemuSnapshotOverlays *overlays)
+{
+    g_clear_pointer(&overlays->daemon, qemuStorageDaemonStop);
+
+    for (guint i = 0; i < overlays->plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
+
+        if (overlays->overlays[i].fd >= 0 && !overlays->switched[i] &&
+            unlink(disk->file) < 0)
+            g_warning(_("overlay '%s' can't be removed: %s"), disk->file,
+                      g_strerror(errno));
+        if (overlays->linked[i] && unlink(disk->kept) < 0)
+            g_warning(_("'%s' can't be removed: %s"), disk->kept,
+                      g_strerror(errno));
+    }
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_place.c: where the overlays go
+ *
+ * A path that anything of this domain's snapshots goes by is never used again,
+ * even if no file is there: a file that comes back later, from a backup or a
+ * storage that was away, would be taken for the other. The one exception is a
+ * disk's own current overlay, which its user may name to have it replaced.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "qemu_snapshot_name.h"
+#include "qemu_snapshot_place.h"
+#include "virsnaperror.h"
+#include "virsnapfile.h"
+#include "virsnapqcow2.h"
+
+typedef struct _placeContext placeContext;
+struct _placeContext {
+    qemuSnapshotPlan *plan;
+    const qemuSnapshotSource *source;
+    gboolean keep_current;
+    GHashTable *taken;       /* set of paths that no overlay may have */
+};
+
+static void
+takePath(GHashTable *taken, const char *path)
+{
+    g_hash_table_add(taken, g_canonicalize_filename(path, "/"));
+}
+
+static void
+takeDisks(GHashTable *taken, GPtrArray *disks)
+{
+    for (guint i = 0; i < disks->len; i++) {
+        virDomainDisk *disk = g_ptr_array_index(disks, i);
+
+        if (disk->file)
+            takePath(taken, disk->file);
+    }
+}
+
+static GHashTable *
+takenPaths(const qemuSnapshotSource *source)
+{
+    GHashTable *taken = g_hash_table_new_full(g_str_hash, g_str_equal,
+                                              g_free, NULL);
+    GHashTableIter iter;
+    void *path;
+
+    g_hash_table_iter_init(&iter, source->tree->paths);
+    while (g_hash_table_iter_next(&iter, &path, NULL))
+        takePath(taken, path);
+    takeDisks(taken, source->now_disks);
+    takeDisks(taken, source->next_disks);
+    takeDisks(taken, source->then_disks);
+
+    return taken;
+}
+
+static gboolean
+isFileOf(GPtrArray *disks, const char *target, const char *path)
+{
+    virDomainDisk *disk = virDomainDisksFind(disks, target);
+    g_autofree char *file = NULL;
+
+    if (!disk || !disk->file)
+        return FALSE;
+
+    file = g_canonicalize_filename(disk->file, "/");
+    return g_str_equal(file, path);
+}
+
+/* A name in the same folder for the time until the switch, told from others by
+ * a leading dot. */
+static char *
+besidePath(const char *path, const char *suffix)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *file = g_path_get_basename(path);
+    g_autofree char *name = g_strdup_printf(".%s.%s", file, suffix);
+
+    return g_build_filename(folder, name, NULL);
+}
+
+/* The user names the overlay that the disk is on. Nothing else may need it. */
+static gboolean
+placeInPlace(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
+             GError **error)
+{
+    g_autofree char *key = virSnapFileKey(path);
+    const char *owner = g_hash_table_lookup(ctx->source->tree->states, key);
+
+    if (ctx->keep_current) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_INVALID_ARG,
+                    _("the overlay of disk '%s' can't replace the current one, "
+                      "'%s', which is to be kept"), disk->target, path);
+        return FALSE;
+    }
+
+    if (owner) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("the overlay of disk '%s' can't replace '%s', which "
+                      "snapshot '%s' needs"), disk->target, path, owner);
+        return FALSE;
+    }
+
+    disk->in_place = TRUE;
+    disk->overlay = g_strdup(path);
+    disk->file = besidePath(path, "revert-new");
+    disk->kept = besidePath(path, "revert-old");
+    return TRUE;
+}
+
+static gboolean
+placeNamed(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
+           GError **error)
+{
+    const char *owner = g_hash_table_lookup(ctx->source->tree->paths, path);
+    struct stat st;
+
+    if (isFileOf(ctx->source->now_disks, disk->target, path) &&
+        isFileOf(ctx->source->next_disks, disk->target, path))
+        return placeInPlace(ctx, disk, path, error);
+
+    if (g_hash_table_contains(ctx->taken, path)) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("the overlay '%s' of disk '%s' would take the path of an "
+                      "image of %s '%s'"), path, disk->target,
+                    owner ? _("snapshot") : _("domain"),
+                    owner ? owner : ctx->plan->domain);
+        return FALSE;
+    }
+
+    if (lstat(path, &st) == 0 || errno != ENOENT) {
+        if (errno == ENOTDIR || errno == EACCES || errno == ENAMETOOLONG)
+            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                                 _("the overlay '%s' of disk '%s' can't be made"),
+                                 path, disk->target);
+        else
+            g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                        _("the overlay '%s' of disk '%s' exists already"),
+                        path, disk->target);
+        return FALSE;
+    }
+
+    disk->overlay = g_strdup(path);
+    disk->file = g_strdup(path);
+    takePath(ctx->taken, path);
+    return TRUE;
+}
+
+static gboolean
+placeGenerated(placeContext *ctx, qemuSnapshotPlanDisk *disk, GError **error)
+{
+    const virSnapImage *base = g_ptr_array_index(disk->chain, 0);
+
+    disk->overlay = qemuSnapshotNameGenerate(base->file, ctx->plan->snapshot,
+                                             ctx->taken, error);
+    if (!disk->overlay)
+        return FALSE;
+
+    disk->file = g_strdup(disk->overlay);
+    takePath(ctx->taken, disk->overlay);
+    return TRUE;
+}
+
+static gboolean
+checkFolder(const qemuSnapshotPlanDisk *disk, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(disk->overlay);
+    struct stat st;
+
+    if (stat(folder, &st) == 0 && !S_ISDIR(st.st_mode))
+        errno = ENOTDIR;
+    else if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0)
+        return TRUE;
+
+    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                         _("the overlay of disk '%s' can't be made in folder "
+                           "'%s'"), disk->target, folder);
+    return FALSE;
+}
+
+static qemuSnapshotPlanDisk *
+findPlanDisk(const qemuSnapshotPlan *plan, const char *target)
+{
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+
+        if (g_str_equal(disk->target, target))
+            return disk;
+    }
+
+    return NULL;
+}
+
+/* The disk of the plan that an entry of the document means. */
+static qemuSnapshotPlanDisk *
+matchEntry(placeContext *ctx, const char *name, GError **error)
+{
+    virDomainDisk *then = virDomainDisksFind(ctx->source->then_disks, name);
+    qemuSnapshotPlanDisk *disk = then ? findPlanDisk(ctx->plan, then->target) : NULL;
+
+    if (!then)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("no disk '%s' in snapshot '%s'"), name, ctx->plan->snapshot);
+    else if (!disk)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("disk '%s' has no external snapshot in snapshot '%s'"),
+                    name, ctx->plan->snapshot);
+    else if (disk->overlay) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_XML_ERROR,
+                    _("disk '%s' is named twice, once as '%s'"), disk->target, name);
+        return NULL;
+    }
+
+    return disk;
+}
+
+/* Named overlays go first, so that no generated name takes theirs. */
+static gboolean
+placeDocument(placeContext *ctx, const virDomainSnapshotRevertDef *def,
+              GError **error)
+{
+    for (guint i = 0; def && i < def->disks->len; i++) {
+        virDomainSnapshotRevertDisk *entry = g_ptr_array_index(def->disks, i);
+        qemuSnapshotPlanDisk *disk = matchEntry(ctx, entry->name, error);
+
+        if (!disk)
+            return FALSE;
+        if (entry->file && !placeNamed(ctx, disk, entry->file, error))
+            return FALSE;
+    }
+
+    return TRUE;
+}
+
+gboolean
+qemuSnapshotPlace(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
+                  const virDomainSnapshotRevertDef *def, gboolean keep_current,
+                  GError **error)
+{
+    g_autoptr(GHashTable) taken = takenPaths(source);
+    placeContext ctx = { plan, source, keep_current, taken };
+
+    if (!placeDocument(&ctx, def, error))
+        return FALSE;
+
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+
+        if (!disk->overlay && !placeGenerated(&ctx, disk, error))
+            return FALSE;
+        if (!checkFolder(disk, error))
+            return FALSE;
+    }
+
+    return TRUE;
+}

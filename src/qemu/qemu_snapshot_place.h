@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_place.h: where the overlays go
+ */
+
+#pragma once
+
+#include "qemu_snapshot_plan.h"
+#include "qemu_snapshot_source.h"
+
+/* Fills in overlay, file, kept and in_place of the plan's disks: as the document
+ * (NULL: none) names them, or by generated names. Refuses what a document may
+ * not ask for, and folders in which no overlay can be made. */
+gboolean qemuSnapshotPlace(qemuSnapshotPlan *plan,
+                           const qemuSnapshotSource *source,
+                           const virDomainSnapshotRevertDef *def,
+                           gboolean keep_current, GError **error);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_plan.h: all that a revert will do, decided beforehand
+ */
+
+#pragma once
+
+#include <glib.h>
+#include <libvirt/libvirt.h>
+#include <sys/stat.h>
+
+#include "qemu_snapshot.h"
+#include "snapshot_revert_conf.h"
+
+typedef struct _qemuSnapshotPlanDisk qemuSnapshotPlanDisk;
+struct _qemuSnapshotPlanDisk {
+    char *target;
+    GPtrArray *chain;      /* of virSnapImage; the first holds the snapshot's state */
+    char *overlay;         /* path that the new definition names */
+    char *file;            /* where it is made: overlay, or beside it in place */
+    char *kept;            /* in place: second name of the image it replaces */
+    gboolean in_place;
+    struct stat like;      /* of the image that it replaces */
+};
+
+typedef struct _qemuSnapshotPlan qemuSnapshotPlan;
+struct _qemuSnapshotPlan {
+    virDomainPtr dom;
+    const char *domain;    /* its name */
+    const char *snapshot;  /* the target's name */
+
+    gboolean active;       /* the domain, now */
+    gboolean paused;
+    gboolean start;        /* the domain, afterwards */
+    gboolean start_paused;
+
+    GPtrArray *disks;      /* of qemuSnapshotPlanDisk */
+    GPtrArray *discards;   /* of virDomainSnapshotRevertDiscard */
+    gboolean drop_save;    /* a managed save is lost: FORCE */
+
+    char *old_xml;         /* the persistent definition as it is */
+    char *new_xml;         /* ... and as it will be */
+    char *snapshot_xml;    /* the target, as it is to be recorded */
+};
+
+/* Reads, decides and checks everything that can be checked without a side
+ * effect. The request must outlive the plan. */
+qemuSnapshotPlan *qemuSnapshotPlanNew(qemuSnapshotDriver *driver,
+                                      const qemuSnapshotRequest *request,
+                                      GError **error);
+void qemuSnapshotPlanFree(qemuSnapshotPlan *plan);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotPlan, qemuSnapshotPlanFree)
+
+/* The plan as a <domainsnapshotrevert> document; freed with g_free(). */
+char *qemuSnapshotPlanFormat(const qemuSnapshotPlan *plan);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_source.h: what libvirt says of a domain and its snapshots
+ */
+
+#pragma once
+
+#include <glib.h>
+#include <libvirt/libvirt.h>
+
+#include "domain_conf.h"
+#include "qemu_snapshot.h"
+#include "qemu_snapshot_tree.h"
+#include "snapshot_conf.h"
+
+/* All that a plan is made from, read once. "then" is the time of the snapshot,
+ * "now" the running domain, "next" what it would be when next started. */
+typedef struct _qemuSnapshotSource qemuSnapshotSource;
+struct _qemuSnapshotSource {
+    virDomainPtr dom;
+    gboolean active;
+    gboolean paused;
+    gboolean managed_save;
+
+    virDomainSnapshotInfo *info;   /* the target */
+    qemuSnapshotTree *tree;
+
+    xmlDoc *then_doc;
+    GPtrArray *then_disks;         /* each of virDomainDisk */
+    GPtrArray *now_disks;          /* as next_disks where not active */
+    xmlDoc *next_doc;
+    GPtrArray *next_disks;
+    char *next_xml;
+};
+
+/* Refuses a domain or snapshot that does not exist, and kinds of either that
+ * can't be reverted yet. */
+qemuSnapshotSource *qemuSnapshotSourceRead(virConnectPtr conn,
+                                           const qemuSnapshotRequest *request,
+                                           GError **error);
+void qemuSnapshotSourceFree(qemuSnapshotSource *source);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotSource, qemuSnapshotSourceFree)
+
+/* What the target's <disks> say of the disk: the entry goes by target, or by the
+ * path of the image at snapshot time. NONE where there is no entry. */
+virDomainSnapshotLocation
+qemuSnapshotSourceLocation(const qemuSnapshotSource *source,
+                           const virDomainDisk *disk);

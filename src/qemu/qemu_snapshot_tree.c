@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_tree.c: which images the snapshots of a domain need
+ *
+ * libvirt records with each snapshot the definition of that time, whose disks
+ * are the images that hold the snapshot's state, and the overlays that were
+ * made by taking it. From both together follows what may never be written to or
+ * deleted, what may be, and which names are taken.
+ */
+
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "qemu_snapshot_driver.h"
+#include "qemu_snapshot_tree.h"
+#include "snapshot_conf.h"
+#include "virsnaperror.h"
+#include "virsnapfile.h"
+#include "virsnapqcow2.h"
+
+void
+qemuSnapshotTreeFree(qemuSnapshotTree *tree)
+{
+    if (!tree)
+        return;
+
+    g_hash_table_unref(tree->paths);
+    g_hash_table_unref(tree->states);
+    g_hash_table_unref(tree->made);
+    g_free(tree);
+}
+
+static GHashTable *
+newTable(void)
+{
+    return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+}
+
+void
+qemuSnapshotTreeAddChain(GHashTable *table, const char *file,
+                         const char *format, const char *owner)
+{
+    g_autoptr(virSnapImage) image = NULL;
+
+    for (int depth = 0; depth < VIR_SNAP_CHAIN_MAX; depth++) {
+        const char *path = image ? image->backing : file;
+        g_autofree char *folder = image ? g_path_get_dirname(image->file) : NULL;
+        g_autofree char *full = g_canonicalize_filename(path, folder);
+        g_autofree char *as = g_strdup(image ? image->backing_format : format);
+
+        g_hash_table_insert(table, virSnapFileKey(full), g_strdup(owner));
+        virSnapImageFree(image);
+        image = virSnapImageRead(full, as ? as : "raw", NULL);
+        if (!image || !image->backing)
+            return;
+    }
+}
+
+static void
+addDisks(GHashTable *table, GPtrArray *disks, const char *owner)
+{
+    for (guint i = 0; i < disks->len; i++) {
+        virDomainDisk *disk = g_ptr_array_index(disks, i);
+
+        if (disk->file)
+            qemuSnapshotTreeAddChain(table, disk->file, disk->format, owner);
+        for (guint j = 0; j < disk->chain->len; j++) {
+            virDomainImage *image = g_ptr_array_index(disk->chain, j);
+
+            qemuSnapshotTreeAddChain(table, image->file, image->format, owner);
+        }
+    }
+}
+
+static void
+addPath(GHashTable *paths, const char *file, const char *owner)
+{
+    if (file)
+        g_hash_table_insert(paths, g_canonicalize_filename(file, "/"),
+                            g_strdup(owner));
+}
+
+static gboolean
+treeAddDefinition(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
+                  gboolean inactive, GError **error)
+{
+    g_autoptr(xmlDoc) doc = virDomainSnapshotInfoGetDomain(info, inactive);
+    g_autoptr(GPtrArray) disks = NULL;
+
+    if (!doc)
+        return TRUE;
+
+    if (!(disks = virDomainDefGetDisks(doc, error)))
+        return FALSE;
+
+    addDisks(tree->states, disks, info->name);
+    for (guint i = 0; i < disks->len; i++) {
+        virDomainDisk *disk = g_ptr_array_index(disks, i);
+
+        addPath(tree->paths, disk->file, info->name);
+        for (guint j = 0; j < disk->chain->len; j++) {
+            virDomainImage *image = g_ptr_array_index(disk->chain, j);
+
+            addPath(tree->paths, image->file, info->name);
+        }
+    }
+
+    return TRUE;
+}
+
+static gboolean
+treeAddSnapshot(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
+                const char *target, GError **error)
+{
+    if (g_strcmp0(info->parent, target) == 0)
+        tree->has_children = TRUE;
+
+    addPath(tree->paths, info->memory_file, info->name);
+    for (guint i = 0; i < info->disks->len; i++) {
+        virDomainSnapshotDisk *disk = g_ptr_array_index(info->disks, i);
+
+        if (disk->location != VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL || !disk->file)
+            continue;
+        addPath(tree->paths, disk->file, info->name);
+        g_hash_table_insert(tree->made, virSnapFileKey(disk->file),
+                            g_strdup(info->name));
+    }
+
+    return treeAddDefinition(tree, info, FALSE, error) &&
+        treeAddDefinition(tree, info, TRUE, error);
+}
+
+static gboolean
+treeAddXML(qemuSnapshotTree *tree, virDomainSnapshotPtr snap, const char *target,
+           GError **error)
+{
+    char *xml = virDomainSnapshotGetXMLDesc(snap, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
+    g_autoptr(virDomainSnapshotInfo) info = NULL;
+
+    if (!xml) {
+        virSnapErrorSetLibvirt(error, _("cannot read snapshot '%s'"),
+                               virDomainSnapshotGetName(snap));
+        return FALSE;
+    }
+
+    info = virDomainSnapshotInfoParse(xml, error);
+    free(xml);
+    return info && treeAddSnapshot(tree, info, target, error);
+}
+
+static void
+freeSnapshots(virDomainSnapshotPtr *snaps)
+{
+    for (gsize i = 0; snaps && snaps[i]; i++)
+        virDomainSnapshotFree(snaps[i]);
+    free(snaps);
+}
+
+qemuSnapshotTree *
+qemuSnapshotTreeRead(virDomainPtr dom, const char *target, GError **error)
+{
+    g_autoptr(qemuSnapshotTree) tree = g_new0(qemuSnapshotTree, 1);
+    virDomainSnapshotPtr *snaps = NULL;
+    gboolean ok = TRUE;
+
+    tree->paths = newTable();
+    tree->states = newTable();
+    tree->made = newTable();
+
+    if (virDomainListAllSnapshots(dom, &snaps, 0) < 0) {
+        virSnapErrorSetLibvirt(error, _("cannot list the snapshots of domain '%s'"),
+                               virDomainGetName(dom));
+        return NULL;
+    }
+
+    for (gsize i = 0; ok && snaps[i]; i++)
+        ok = treeAddXML(tree, snaps[i], target, error);
+    freeSnapshots(snaps);
+
+    return ok ? g_steal_pointer(&tree) : NULL;
+}
+
+GPtrArray *
+qemuSnapshotReadDisks(virDomainPtr dom, unsigned int flags, xmlDoc **ret_doc,
+                      GError **error)
+{
+    char *xml = virDomainGetXMLDesc(dom, flags | VIR_DOMAIN_XML_SECURE);
+    g_autoptr(xmlDoc) doc = NULL;
+    GPtrArray *disks;
+
+    if (!xml) {
+        virSnapErrorSetLibvirt(error, _("cannot read the definition of domain '%s'"),
+                               virDomainGetName(dom));
+        return NULL;
+    }
+
+    doc = virSnapXMLParse(xml, "domain", _("domain definition"), error);
+    free(xml);
+    if (!doc || !(disks = virDomainDefGetDisks(doc, error)))
+        return NULL;
+
+    if (ret_doc)
+        *ret_doc = g_steal_pointer(&doc);
+    return disks;
+}
+
+static gboolean
+othersAddDomain(GHashTable *others, virDomainPtr dom, GError **error)
+{
+    const char *name = virDomainGetName(dom);
+    g_autoptr(GPtrArray) now = NULL;
+    g_autoptr(GPtrArray) next = NULL;
+    g_autoptr(qemuSnapshotTree) tree = NULL;
+    GHashTableIter iter;
+    void *key;
+
+    if (!(now = qemuSnapshotReadDisks(dom, 0, NULL, error)) ||
+        !(next = qemuSnapshotReadDisks(dom, VIR_DOMAIN_XML_INACTIVE, NULL, error)) ||
+        !(tree = qemuSnapshotTreeRead(dom, NULL, error)))
+        return FALSE;
+
+    addDisks(others, now, name);
+    addDisks(others, next, name);
+    g_hash_table_iter_init(&iter, tree->states);
+    while (g_hash_table_iter_next(&iter, &key, NULL))
+        g_hash_table_insert(others, g_strdup(key), g_strdup(name));
+
+    return TRUE;
+}
+
+/* A domain that was undefined or whose snapshots went meanwhile isn't there to
+ * be asked; one that still is must be. */
+static gboolean
+othersTryDomain(GHashTable *others, virDomainPtr dom, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (othersAddDomain(others, dom, &cause))
+        return TRUE;
+
+    if (virSnapErrorCode(cause) == VIR_ERR_NO_DOMAIN)
+        return TRUE;
+
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
+}
+
+GHashTable *
+qemuSnapshotReadOtherDomains(virDomainPtr dom, GError **error)
+{
+    g_autoptr(GHashTable) others = newTable();
+    virDomainPtr *doms = NULL;
+    unsigned char uuid[VIR_UUID_BUFLEN];
+    unsigned char other[VIR_UUID_BUFLEN];
+    gboolean ok = TRUE;
+
+    if (virDomainGetUUID(dom, uuid) < 0 ||
+        virConnectListAllDomains(virDomainGetConnect(dom), &doms, 0) < 0) {
+        virSnapErrorSetLibvirt(error, _("cannot list the domains"));
+        return NULL;
+    }
+
+    for (gsize i = 0; doms[i]; i++) {
+        if (ok && virDomainGetUUID(doms[i], other) == 0 &&
+            memcmp(uuid, other, sizeof(uuid)) != 0)
+            ok = othersTryDomain(others, doms[i], error);
+        virDomainFree(doms[i]);
+    }
+    free(doms);
+
+    return ok ? g_steal_pointer(&others) : NULL;
+}

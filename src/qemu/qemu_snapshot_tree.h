@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_tree.h: which images the snapshots of a domain need
+ */
+
+#pragma once
+
+#include <glib.h>
+#include <libvirt/libvirt.h>
+
+#include "domain_conf.h"
+
+typedef struct _qemuSnapshotTree qemuSnapshotTree;
+struct _qemuSnapshotTree {
+    /* path -> snapshot: every file that a snapshot names, there or not */
+    GHashTable *paths;
+
+    /* file key -> snapshot: images that a snapshot's state stands on, whole
+     * chains; see virSnapFileKey() */
+    GHashTable *states;
+
+    /* file key -> snapshot: overlays that were made by taking a snapshot */
+    GHashTable *made;
+
+    gboolean has_children;    /* the target has */
+};
+
+/* Reads all snapshots of dom; `target` is the name of the one that matters for
+ * has_children. */
+qemuSnapshotTree *qemuSnapshotTreeRead(virDomainPtr dom, const char *target,
+                                       GError **error);
+void qemuSnapshotTreeFree(qemuSnapshotTree *tree);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotTree, qemuSnapshotTreeFree)
+
+/* Adds the image and all that its header chain names, as far as it can be read,
+ * to a table file key -> owner. */
+void qemuSnapshotTreeAddChain(GHashTable *table, const char *file,
+                              const char *format, const char *owner);
+
+/* The disks of a definition of dom (virDomainXMLFlags), SECURE added. ret_doc may
+ * be NULL. */
+GPtrArray *qemuSnapshotReadDisks(virDomainPtr dom, unsigned int flags,
+                                 xmlDoc **ret_doc, GError **error);
+
+/* file key -> domain: the images that any other domain of the same libvirt stands
+ * on, now, when next started, or in one of its snapshots. */
+GHashTable *qemuSnapshotReadOtherDomains(virDomainPtr dom, GError **error);

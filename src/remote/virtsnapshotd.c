@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * virtsnapshotd.c: the daemon that reverts domains to external snapshots
+ *
+ * Run by root it serves the system's libvirt, run by anyone else that user's
+ * session. It owns two sockets (one in session mode), which systemd may open for
+ * it, and keeps no state of its own: domains and snapshots are libvirt's.
+ *
+ * On SIGTERM and SIGINT, and in session mode after some time without clients,
+ * it stops taking calls, finishes those it has and ends.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <grp.h>
+#include <libvirt/libvirt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "virsnaperror.h"
+#include "virtsnapshotd_config.h"
+#include "virtsnapshotd_dispatch.h"
+
+/* as libvirt's max_client_requests */
+#define MAX_CLIENT_CALLS 5
+
+typedef struct _daemonState daemonState;
+struct _daemonState {
+    GMainLoop *loop;
+    virNetServer *server;
+    virtsnapshotdDispatch *dispatch;
+    gboolean stopping;
+};
+
+typedef struct _daemonOptions daemonOptions;
+struct _daemonOptions {
+    char *config_file;
+    int timeout;
+    gboolean background;
+    gboolean verbose;
+    gboolean version;
+};
+
+static void
+daemonOptionsClear(daemonOptions *options)
+{
+    g_free(options->config_file);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(daemonOptions, daemonOptionsClear)
+
+static gboolean
+daemonParseOptions(int argc, char **argv, daemonOptions *options, GError **error)
+{
+    const GOptionEntry entries[] = {
+        { "config", 'f', 0, G_OPTION_ARG_FILENAME, &options->config_file,
+          N_("Read the configuration from FILE"), "FILE" },
+        { "daemon", 'd', 0, G_OPTION_ARG_NONE, &options->background,
+          N_("Go to the background when the sockets listen"), NULL },
+        { "timeout", 't', 0, G_OPTION_ARG_INT, &options->timeout,
+          N_("Exit after that many seconds without clients"), "SECONDS" },
+        { "verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose,
+          N_("Log each step of a revert"), NULL },
+        { "version", 'V', 0, G_OPTION_ARG_NONE, &options->version,
+          N_("Print the version and exit"), NULL },
+        { NULL }
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+
+    g_option_context_set_summary(context,
+        _("Reverts libvirt domains to external snapshots."));
+    g_option_context_set_translation_domain(context, PACKAGE);
+    g_option_context_add_main_entries(context, entries, PACKAGE);
+
+    if (!g_option_context_parse(context, &argc, &argv, error))
+        return FALSE;
+
+    if (argc > 1 || options->timeout < 0) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_INVALID_ARG,
+                    _("unexpected argument '%s'; see --help"),
+                    argc > 1 ? argv[1] : "--timeout");
+        return FALSE;
+    }
+
+    return TRUE;
+}
+
+static void
+daemonQuitIfDrained(daemonState *state)
+{
+    if (state->stopping && !virtsnapshotdDispatchBusy(state->dispatch))
+        g_main_loop_quit(state->loop);
+}
+
+static gboolean
+daemonQuitLater(void *opaque)
+{
+    daemonQuitIfDrained(opaque);
+    return G_SOURCE_REMOVE;
+}
+
+/* The answers still have to go out: at low priority, after what is ready. */
+static void
+daemonDrained(void *opaque)
+{
+    g_idle_add_full(G_PRIORITY_LOW, daemonQuitLater, opaque, NULL);
+}
+
+static void
+daemonStop(void *opaque)
+{
+    daemonState *state = opaque;
+
+    state->stopping = TRUE;
+    virNetServerStop(state->server);
+    daemonDrained(state);
+}
+
+static void
+daemonHandle(virNetServerClient *client, const virNetMessageHeader *header,
+             GBytes *payload, void *opaque)
+{
+    daemonState *state = opaque;
+
+    virtsnapshotdDispatchMessage(state->dispatch, client, header, payload);
+}
+
+static gboolean
+daemonSignalled(void *opaque)
+{
+    sd_notify(0, "STOPPING=1");
+    daemonStop(opaque);
+    return G_SOURCE_CONTINUE;
+}
+
+static char *
+daemonRunDir(gboolean privileged)
+{
+    return privileged ? g_strdup("/run/libvirt") :
+        g_build_filename(g_get_user_runtime_dir(), "libvirt", NULL);
+}
+
+/* Holds a lock for as long as the process lives, so that there is one daemon. */
+static gboolean
+daemonLockPidFile(const char *run_dir, GError **error)
+{
+    g_autofree char *path = g_build_filename(run_dir, "virtsnapshotd.pid", NULL);
+    g_autofree char *text = g_strdup_printf("%d\n", getpid());
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+
+    if (fd >= 0 && fcntl(fd, F_SETLK, &lock) == 0 && ftruncate(fd, 0) == 0 &&
+        write(fd, text, strlen(text)) == (ssize_t)strlen(text))
+        return TRUE;
+
+    if (fd >= 0 && (errno == EAGAIN || errno == EACCES))
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("virtsnapshotd is running already: '%s' is locked"), path);
+    else
+        virSnapErrorSetErrno(error, VIR_ERR_SYSTEM_ERROR, errno,
+                             _("cannot write '%s'"), path);
+    if (fd >= 0)
+        close(fd);
+    return FALSE;
+}
+
+static gboolean
+daemonFindGroup(const virtsnapshotdConfig *config, gid_t *ret_gid, GError **error)
+{
+    struct group *group;
+
+    *ret_gid = (gid_t)-1;
+    if (!config->unix_sock_group)
+        return TRUE;
+
+    if (!(group = getgrnam(config->unix_sock_group))) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONF_SYNTAX,
+                    _("the group '%s' of 'unix_sock_group' does not exist"),
+                    config->unix_sock_group);
+        return FALSE;
+    }
+
+    *ret_gid = group->gr_gid;
+    return TRUE;
+}
+
+static mode_t
+daemonMode(const char *perms)
+{
+    return strtoul(perms, NULL, 8);
+}
+
+static gboolean
+daemonListen(virNetServer *server, const virtsnapshotdConfig *config,
+             const char *run_dir, gboolean privileged, GError **error)
+{
+    g_autofree char *rw = g_build_filename(run_dir, "virtsnapshotd-sock", NULL);
+    g_autofree char *ro = g_build_filename(run_dir, "virtsnapshotd-sock-ro", NULL);
+    gid_t gid;
+
+    if (!privileged)
+        return virNetServerListen(server, rw, 0600, -1, FALSE, error);
+
+    return daemonFindGroup(config, &gid, error) &&
+        virNetServerListen(server, rw, daemonMode(config->unix_sock_rw_perms),
+                           gid, FALSE, error) &&
+        virNetServerListen(server, ro, daemonMode(config->unix_sock_ro_perms),
+                           gid, TRUE, error);
+}
+
+/* The sockets that systemd opened; which of the two one is, its name tells. */
+static void
+daemonTakeSockets(virNetServer *server, int n_sockets)
+{
+    for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + n_sockets; fd++) {
+        struct sockaddr_un addr = { 0 };
+        socklen_t len = sizeof(addr) - 1;
+
+        getsockname(fd, (struct sockaddr *)&addr, &len);
+        virNetServerAddListener(server, fd, g_str_has_suffix(addr.sun_path, "-ro"));
+    }
+}
+
+/* In the background messages go to a file, as those of libvirt's daemons do. */
+static gboolean
+daemonDetach(gboolean privileged, GError **error)
+{
+    g_autofree char *folder = privileged ? g_strdup("/var/log/libvirt") :
+        g_build_filename(g_get_user_cache_dir(), "libvirt", NULL);
+    g_autofree char *log = g_build_filename(folder, "virtsnapshotd.log", NULL);
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int fd = -1;
+
+    if (g_mkdir_with_parents(folder, 0700) == 0)
+        fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    if (null < 0 || fd < 0) {
+        virSnapErrorSetErrno(error, VIR_ERR_SYSTEM_ERROR, errno,
+                             _("cannot open '%s'"), log);
+        return FALSE;
+    }
+
+    dup2(null, STDIN_FILENO);
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    close(null);
+    close(fd);
+    return chdir("/") == 0;
+}
+
+/* The parent waits until the child listens and then exits for it. Returns the
+ * descriptor to report on, in the child. */
+static int
+daemonFork(void)
+{
+    int ready[2];
+    char status = 1;
+    pid_t pid;
+
+    if (pipe2(ready, O_CLOEXEC) < 0 || (pid = fork()) < 0) {
+        g_printerr("error: %s\n", g_strerror(errno));
+        exit(EXIT_FAILURE);
+    }
+
+    if (pid == 0) {
+        close(ready[0]);
+        setsid();
+        return ready[1];
+    }
+
+    close(ready[1]);
+    _exit(read(ready[0], &status, 1) == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+static gboolean
+daemonSetUp(daemonState *state, const daemonOptions *options,
+            const virtsnapshotdConfig *config, gboolean privileged,
+            int ready_fd, GError **error)
+{
+    g_autofree char *run_dir = daemonRunDir(privileged);
+    int n_sockets = sd_listen_fds(1);
+
+    if (g_mkdir_with_parents(run_dir, privileged ? 0755 : 0700) < 0) {
+        virSnapErrorSetErrno(error, VIR_ERR_SYSTEM_ERROR, errno,
+                             _("cannot create folder '%s'"), run_dir);
+        return FALSE;
+    }
+
+    if (!daemonLockPidFile(run_dir, error))
+        return FALSE;
+
+    if (n_sockets > 0)
+        daemonTakeSockets(state->server, n_sockets);
+    else if (!daemonListen(state->server, config, run_dir, privileged, error))
+        return FALSE;
+
+    if (ready_fd >= 0) {
+        if (!daemonDetach(privileged, error))
+            return FALSE;
+        if (write(ready_fd, "", 1) != 1)
+            return FALSE;
+        close(ready_fd);
+    }
+
+    sd_notify(0, "READY=1");
+    return TRUE;
+}
+
+static gboolean
+daemonRun(const daemonOptions *options, const virtsnapshotdConfig *config,
+          gboolean privileged, int ready_fd, GError **error)
+{
+    g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    g_autoptr(qemuSnapshotDriver) driver =
+        qemuSnapshotDriverNew(config->backend_uri, config->storage_daemon,
+                              config->storage_daemon_timeout);
+    daemonState state = { .loop = loop };
+    g_autoptr(virtsnapshotdDispatch) dispatch =
+        virtsnapshotdDispatchNew(driver, config->max_workers, daemonDrained, &state);
+    virNetServerConfig server_config = {
+        .max_clients = config->max_clients,
+        .max_client_calls = MAX_CLIENT_CALLS,
+        .idle_timeout = options->timeout,
+        .limit = virtsnapshotdDispatchLimit,
+        .handle = daemonHandle,
+        .idle = daemonStop,
+        .opaque = &state,
+    };
+    g_autoptr(virNetServer) server = virNetServerNew(&server_config);
+
+    state.dispatch = dispatch;
+    state.server = server;
+    if (!daemonSetUp(&state, options, config, privileged, ready_fd, error))
+        return FALSE;
+
+    g_unix_signal_add(SIGTERM, daemonSignalled, &state);
+    g_unix_signal_add(SIGINT, daemonSignalled, &state);
+    g_main_loop_run(loop);
+    return TRUE;
+}
+
+static int
+daemonFail(const GError *error)
+{
+    g_printerr("virtsnapshotd: %s: %s\n", _("error"), error->message);
+    return EXIT_FAILURE;
+}
+
+int
+main(int argc, char **argv)
+{
+    g_auto(daemonOptions) options = { 0 };
+    g_autoptr(virtsnapshotdConfig) config = NULL;
+    g_autofree char *default_config = NULL;
+    g_autoptr(GError) error = NULL;
+    gboolean privileged = geteuid() == 0;
+    int ready_fd = -1;
+
+    setlocale(LC_ALL, "");
+    bindtextdomain(PACKAGE, LOCALEDIR);
+    textdomain(PACKAGE);
+    signal(SIGPIPE, SIG_IGN);
+
+    if (!daemonParseOptions(argc, argv, &options, &error))
+        return daemonFail(error);
+
+    if (options.version) {
+        g_print("virtsnapshotd (%s) %s\n", PACKAGE, PACKAGE_VERSION);
+        return EXIT_SUCCESS;
+    }
+
+    default_config = privileged ?
+        g_strdup(SYSCONFDIR "/libvirt/virtsnapshotd.conf") :
+        g_build_filename(g_get_user_config_dir(), "libvirt",
+                         "virtsnapshotd.conf", NULL);
+    config = virtsnapshotdConfigLoad(options.config_file ? options.config_file :
+                                     default_config,
+                                     options.config_file != NULL, privileged,
+                                     &error);
+    if (!config)
+        return daemonFail(error);
+
+    if (options.verbose)
+        g_setenv("G_MESSAGES_DEBUG", G_LOG_DOMAIN, TRUE);
+    if (options.background)
+        ready_fd = daemonFork();
+
+    if (virInitialize() < 0 ||
+        !daemonRun(&options, config, privileged, ready_fd, &error))
+        return error ? daemonFail(error) : EXIT_FAILURE;
+
+    return EXIT_SUCCESS;
+}

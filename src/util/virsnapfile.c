@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * virsnapfile.c: image files and their folders
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include "virsnaperror.h"
+#include "virsnapfile.h"
+
+char *
+virSnapFileKey(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0)
+        return g_canonicalize_filename(path, "/");
+
+    return g_strdup_printf("%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+}
+
+static gboolean
+fileSetOwner(int fd, const char *path, const struct stat *like, GError **error)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 ||
+        ((st.st_uid != like->st_uid || st.st_gid != like->st_gid) &&
+         fchown(fd, like->st_uid, like->st_gid) < 0) ||
+        fchmod(fd, like->st_mode & 0777) < 0) {
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("cannot give '%s' the owner, group and mode of the "
+                               "image that it replaces"), path);
+        return FALSE;
+    }
+
+    return TRUE;
+}
+
+int
+virSnapFileCreate(const char *path, const struct stat *like, GError **error)
+{
+    /* the owner alone, until owner and group are right */
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (fd < 0) {
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("cannot create overlay '%s'"), path);
+        return -1;
+    }
+
+    if (!fileSetOwner(fd, path, like, error)) {
+        unlink(path);
+        close(fd);
+        return -1;
+    }
+
+    return fd;
+}
+
+gboolean
+virSnapFileSyncFolder(const char *path, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    gboolean ok = fd >= 0 && fsync(fd) == 0;
+
+    if (!ok)
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("cannot make folder '%s' durable"), folder);
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * virsnapqcow2.c: the few facts in an image's header that a plan rests on
+ *
+ * A plan must know, before anything is made or stopped, that the images below
+ * a new overlay exist, are what the definition says they are, and how large
+ * the guest's disk is. QEMU opens them for good later; reading some hundred
+ * bytes here gives the refusal early and names the image.
+ *
+ * Headers are hostile: every offset and length in them is checked against the
+ * file and against a bound of our own. The layout is that of
+ * docs/interop/qcow2.txt of QEMU.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "virsnaperror.h"
+#include "virsnapqcow2.h"
+
+#define QCOW2_MAGIC 0x514649fb
+#define QCOW2_HEADER_V2 72
+#define QCOW2_HEADER_V3 104
+/* a header with its extensions and the backing file's name has to fit in the
+ * first cluster, which is 2 MiB at most; real ones need a few hundred bytes */
+#define QCOW2_READ_MAX (64 * 1024)
+#define QCOW2_BACKING_MAX 1023
+#define QCOW2_FORMAT_MAX 15
+#define QCOW2_EXT_END 0
+#define QCOW2_EXT_BACKING_FORMAT 0xe2792aca
+#define QCOW2_INCOMPAT_CORRUPT (G_GUINT64_CONSTANT(1) << 1)
+#define QCOW2_INCOMPAT_DATA_FILE (G_GUINT64_CONSTANT(1) << 2)
+
+typedef struct _qcow2Header qcow2Header;
+struct _qcow2Header {
+    guint8 bytes[QCOW2_READ_MAX];
+    gsize len;
+    guint64 file_size;
+};
+
+void
+virSnapImageFree(virSnapImage *image)
+{
+    if (!image)
+        return;
+
+    g_free(image->file);
+    g_free(image->format);
+    g_free(image->backing);
+    g_free(image->backing_format);
+    g_free(image);
+}
+
+static guint32
+qcow2Get32(const qcow2Header *header, gsize offset)
+{
+    guint32 value;
+
+    memcpy(&value, header->bytes + offset, sizeof(value));
+    return GUINT32_FROM_BE(value);
+}
+
+static guint64
+qcow2Get64(const qcow2Header *header, gsize offset)
+{
+    guint64 value;
+
+    memcpy(&value, header->bytes + offset, sizeof(value));
+    return GUINT64_FROM_BE(value);
+}
+
+static gboolean
+qcow2Inside(guint64 offset, guint64 len, guint64 total)
+{
+    return offset <= total && len <= total - offset;
+}
+
+static int
+imageOpen(const char *file, struct stat *ret_st, GError **error)
+{
+    /* O_NONBLOCK: a FIFO put in the image's place must not hang us */
+    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    if (fd < 0) {
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("cannot open image '%s'"), file);
+        return -1;
+    }
+
+    if (fstat(fd, ret_st) < 0) {
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("cannot stat image '%s'"), file);
+        close(fd);
+        return -1;
+    }
+
+    if (!S_ISREG(ret_st->st_mode)) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("image '%s' is not a regular file"), file);
+        close(fd);
+        return -1;
+    }
+
+    return fd;
+}
+
+static gboolean
+qcow2ReadHeader(int fd, const char *file, qcow2Header *header, GError **error)
+{
+    header->len = 0;
+
+    while (header->len < sizeof(header->bytes)) {
+        ssize_t n = pread(fd, header->bytes + header->len,
+                          sizeof(header->bytes) - header->len, header->len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                                 _("cannot read image '%s'"), file);
+            return FALSE;
+        }
+        if (n == 0)
+            break;
+        header->len += n;
+    }
+
+    return TRUE;
+}
+
+static gboolean
+qcow2CheckHeader(const qcow2Header *header, const char *file, GError **error)
+{
+    const char *fault = NULL;
+
+    if (header->len < 4 || qcow2Get32(header, 0) != QCOW2_MAGIC) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("image '%s' is not in the format 'qcow2' that the "
+                      "definition states"), file);
+        return FALSE;
+    }
+
+    if (header->len < QCOW2_HEADER_V2 ||
+        (qcow2Get32(header, 4) >= 3 && header->len < QCOW2_HEADER_V3))
+        fault = _("is truncated within its header");
+    else if (qcow2Get32(header, 4) < 2 || qcow2Get32(header, 4) > 3)
+        fault = _("has an unknown qcow2 version");
+    else if (qcow2Get32(header, 32) != 0)
+        fault = _("is encrypted, which is not supported");
+    else if (qcow2Get64(header, 24) > G_MAXINT64 - 511)
+        fault = _("states an impossible size");
+    else if (!qcow2Inside(qcow2Get64(header, 40),
+                          (guint64)qcow2Get32(header, 36) * 8, header->file_size))
+        fault = _("is truncated: its L1 table lies beyond the end of the file");
+    else if (!qcow2Inside(qcow2Get64(header, 48), 8, header->file_size))
+        fault = _("is truncated: its refcount table lies beyond the end of the file");
+    else if (qcow2Get32(header, 4) >= 3 &&
+             (qcow2Get64(header, 72) & QCOW2_INCOMPAT_CORRUPT))
+        fault = _("is marked corrupt");
+    else if (qcow2Get32(header, 4) >= 3 &&
+             (qcow2Get64(header, 72) & QCOW2_INCOMPAT_DATA_FILE))
+        fault = _("keeps its data in another file, which is not supported yet");
+
+    if (fault) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
+                    _("image '%s' %s"), file, fault);
+        return FALSE;
+    }
+
+    return TRUE;
+}
+
+/* A string within the header, which may not hold a NUL: the kernel would see
+ * another name than we do. */
+static char *
+qcow2GetString(const qcow2Header *header, guint64 offset, guint32 len)
+{
+    if (!qcow2Inside(offset, len, header->len) ||
+        memchr(header->bytes + offset, '\0', len))
+        return NULL;
+
+    return g_strndup((const char *)header->bytes + offset, len);
+}
+
+static gboolean
+qcow2ReadBackingFormat(const qcow2Header *header, virSnapImage *image)
+{
+    guint64 pos = QCOW2_HEADER_V2;
+
+    if (qcow2Get32(header, 4) >= 3)
+        pos = qcow2Get32(header, 100);
+
+    while (qcow2Inside(pos, 8, header->len)) {
+        guint32 type = qcow2Get32(header, pos);
+        guint32 len = qcow2Get32(header, pos + 4);
+
+        if (type == QCOW2_EXT_END)
+            return TRUE;
+
+        pos += 8;
+        if (type == QCOW2_EXT_BACKING_FORMAT) {
+            if (len > QCOW2_FORMAT_MAX)
+                return FALSE;
+            image->backing_format = qcow2GetString(header, pos, len);
+            return image->backing_format != NULL;
+        }
+        pos += ((guint64)len + 7) & ~G_GUINT64_CONSTANT(7);
+    }
+
+    return pos >= header->len ? header->len < QCOW2_READ_MAX : TRUE;
+}
+
+static gboolean
+qcow2ReadBacking(const qcow2Header *header, virSnapImage *image, GError **error)
+{
+    guint64 offset = qcow2Get64(header, 8);
+    guint32 len = qcow2Get32(header, 16);
+
+    if (offset == 0)
+        return TRUE;
+
+    if (len == 0 || len > QCOW2_BACKING_MAX ||
+        !(image->backing = qcow2GetString(header, offset, len)) ||
+        !qcow2ReadBackingFormat(header, image)) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("the header of image '%s' is damaged where it names its "
+                      "backing image"), image->file);
+        return FALSE;
+    }
+
+    return TRUE;
+}
+
+static gboolean
+qcow2Read(int fd, guint64 file_size, virSnapImage *image, GError **error)
+{
+    g_autofree qcow2Header *header = g_new0(qcow2Header, 1);
+
+    header->file_size = file_size;
+
+    if (!qcow2ReadHeader(fd, image->file, header, error) ||
+        !qcow2CheckHeader(header, image->file, error) ||
+        !qcow2ReadBacking(header, image, error))
+        return FALSE;
+
+    image->size = (qcow2Get64(header, 24) + 511) & ~G_GUINT64_CONSTANT(511);
+    return TRUE;
+}
+
+virSnapImage *
+virSnapImageRead(const char *file, const char *format, GError **error)
+{
+    g_autoptr(virSnapImage) image = g_new0(virSnapImage, 1);
+    gboolean ok = TRUE;
+    struct stat st;
+    int fd;
+
+    if (!g_str_equal(format, "qcow2") && !g_str_equal(format, "raw")) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("image '%s' has the format '%s'; only raw and qcow2 are "
+                      "supported"), file, format);
+        return NULL;
+    }
+
+    if ((fd = imageOpen(file, &st, error)) < 0)
+        return NULL;
+
+    image->file = g_strdup(file);
+    image->format = g_strdup(format);
+    if (g_str_equal(format, "qcow2"))
+        ok = qcow2Read(fd, st.st_size, image, error);
+    else
+        image->size = ((guint64)st.st_size + 511) & ~G_GUINT64_CONSTANT(511);
+
+    close(fd);
+    return ok ? g_steal_pointer(&image) : NULL;
+}
+
+static gboolean
+chainContains(GPtrArray *chain, const char *file)
+{
+    for (guint i = 0; i < chain->len; i++) {
+        virSnapImage *image = g_ptr_array_index(chain, i);
+
+        if (g_str_equal(image->file, file))
+            return TRUE;
+    }
+
+    return FALSE;
+}
+
+/* What stands below the image, as its own header has it. ret_file stays NULL
+ * where that is nothing. */
+static gboolean
+chainNextFromHeader(const virSnapImage *image, char **ret_file,
+                    char **ret_format, GError **error)
+{
+    g_autofree char *folder = NULL;
+
+    if (!image->backing)
+        return TRUE;
+
+    if (!image->backing_format) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
+                    _("image '%s' does not state the format of its backing "
+                      "image '%s'"), image->file, image->backing);
+        return FALSE;
+    }
+
+    /* "json:{...}", "nbd://..." and the like; a path may hold a colon only
+     * behind a slash, as for QEMU */
+    if (strcspn(image->backing, ":") < strcspn(image->backing, "/")) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
+                    _("the backing image '%s' of image '%s' is not a plain "
+                      "file, which is not supported yet"),
+                    image->backing, image->file);
+        return FALSE;
+    }
+
+    folder = g_path_get_dirname(image->file);
+    *ret_file = g_canonicalize_filename(image->backing, folder);
+    *ret_format = g_strdup(image->backing_format);
+    return TRUE;
+}
+
+static gboolean
+chainAppend(GPtrArray *chain, const char *file, const char *format,
+            GError **error)
+{
+    virSnapImage *image;
+
+    if (chain->len == VIR_SNAP_CHAIN_MAX || chainContains(chain, file)) {
+        virSnapImage *top = g_ptr_array_index(chain, 0);
+
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
+                    _("the backing chain of image '%s' has a loop at '%s' or is "
+                      "longer than %d images"), top->file, file,
+                    VIR_SNAP_CHAIN_MAX);
+        return FALSE;
+    }
+
+    if (!(image = virSnapImageRead(file, format, error)))
+        return FALSE;
+
+    g_ptr_array_add(chain, image);
+    return TRUE;
+}
+
+GPtrArray *
+virSnapImageReadChain(const char *file, const char *format, GPtrArray *known,
+                      gboolean known_end, GError **error)
+{
+    g_autoptr(GPtrArray) chain =
+        g_ptr_array_new_with_free_func((GDestroyNotify)virSnapImageFree);
+
+    if (!chainAppend(chain, file, format, error))
+        return NULL;
+
+    for (guint i = 0; known && i < known->len; i++) {
+        virSnapImage *image = g_ptr_array_index(known, i);
+
+        if (!chainAppend(chain, image->file,
+                         image->format ? image->format : "raw", error))
+            return NULL;
+    }
+
+    while (!known_end) {
+        g_autofree char *next = NULL;
+        g_autofree char *next_format = NULL;
+
+        if (!chainNextFromHeader(g_ptr_array_index(chain, chain->len - 1),
+                                 &next, &next_format, error))
+            return NULL;
+        if (!next)
+            break;
+        if (!chainAppend(chain, next, next_format, error))
+            return NULL;
+    }
+
+    return g_steal_pointer(&chain);
+}

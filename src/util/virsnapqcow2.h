@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * virsnapqcow2.h: the few facts in an image's header that a plan rests on
+ */
+
+#pragma once
+
+#include <glib.h>
+
+typedef struct _virSnapImage virSnapImage;
+struct _virSnapImage {
+    char *file;            /* absolute path */
+    char *format;          /* "raw" or "qcow2" */
+    guint64 size;          /* virtual size in bytes, a multiple of 512 */
+    char *backing;         /* as the header names it; NULL: none */
+    char *backing_format;  /* as the header names it; NULL: not said */
+};
+
+void virSnapImageFree(virSnapImage *image);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(virSnapImage, virSnapImageFree)
+
+/* Reads the image at the absolute path `file` as `format`, never guessing
+ * another one. Refused: what isn't a regular file, formats other than raw and
+ * qcow2, a qcow2 that is truncated, damaged, encrypted or keeps its data in
+ * another file. Nothing that the header names is opened. */
+virSnapImage *virSnapImageRead(const char *file, const char *format,
+                               GError **error);
+
+/* No chain that works well is near this long; QEMU opens each image of it. */
+#define VIR_SNAP_CHAIN_MAX 200
+
+/* The backing chain from `file` down, read from the headers as libvirt reads
+ * it when a domain starts: a backing image needs its format in the header of
+ * the one above, must be a plain path and not occur twice. `known`, of
+ * virSnapImage with file and format set, is what a definition says of the
+ * chain below `file`, and goes before what headers say; known_end tells that it
+ * names the whole of it. Returns an array of virSnapImage, `file` first. */
+GPtrArray *virSnapImageReadChain(const char *file, const char *format,
+                                 GPtrArray *known, gboolean known_end,
+                                 GError **error);

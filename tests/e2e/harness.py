@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""harness.py: the host that end-to-end tests run against
+
+A Host is a private libvirtd and virtsnapshotd, with their logs, a connection
+to libvirtd, and the ways to call what is tested: revert() through the public C
+API, virsh() through the front end. See scripts/private-host for what makes
+it private.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import libvirt
+
+from vm import VM
+
+# The first start probes QEMU, up to 11 s; on a loaded machine more.
+START_SECONDS = 60
+STOP_SECONDS = 20
+COMMAND_SECONDS = 90
+LOG_LINES = 60
+
+libvirt.registerErrorHandler(lambda _context, _error: None, None)
+
+
+def enter_private_host(mode=None):
+    """Unless it is there, replaces this process by itself in a private host."""
+    if 'SNAPSHOT_TMP' in os.environ:
+        return
+    script = pathlib.Path(__file__).resolve().parents[2] / 'scripts/private-host'
+    options = [f'--{mode}'] if mode else []
+    sys.stdout.flush()
+    os.execv(script, [str(script), *options, '/usr/bin/python3', *sys.argv])
+
+
+def wait_until(condition, what, seconds=START_SECONDS):
+    """Polls; returns the first true value of condition()."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise TimeoutError(f'{what}: not within {seconds} s')
+        time.sleep(0.01)
+
+
+def accepts(path):
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+class Daemon:
+    """One of the two daemons: its process, its socket, its log."""
+
+    def __init__(self, argv, sock, log, env):
+        self.argv, self.socket, self.log, self.env = argv, sock, log, env
+        self.name = pathlib.Path(argv[0]).name
+        self.process = None
+
+    @property
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def start(self):
+        with open(self.log, 'ab') as log:
+            self.process = subprocess.Popen(
+                self.argv, env=self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until(self._up, f'start of {self.name}')
+
+    def _up(self):
+        if not self.running:
+            raise RuntimeError(
+                f'{self.name} ended with status {self.process.returncode}')
+        return accepts(self.socket)
+
+    def stop(self, signum=signal.SIGTERM):
+        """Returns the exit status, as subprocess has it."""
+        if self.process is None:
+            return None
+        if self.running:
+            self.process.send_signal(signum)
+        status = self.process.wait(STOP_SECONDS)
+        self.process = None
+        return status
+
+    def kill(self):
+        return self.stop(signal.SIGKILL)
+
+    def restart(self):
+        self.stop()
+        self.start()
+
+
+class Result:
+    """What a call said: of a C program of ours or of virsh."""
+
+    def __init__(self, process):
+        self.status = process.returncode
+        self.out, self.err = process.stdout, process.stderr
+        fault = re.match(r'(\d+) (\d+) (.*)', self.out, re.DOTALL) if self.status else None
+        self.code, self.domain = (int(fault[1]), int(fault[2])) if fault else (None, None)
+        self.message = fault[3].strip() if fault else self.err.strip()
+
+    @property
+    def ok(self):
+        return self.status == 0
+
+    def __str__(self):
+        return f'status {self.status}: {self.out.strip()} {self.err.strip()}'
+
+
+class Host:
+    def __init__(self):
+        self.tmp = pathlib.Path(os.environ['SNAPSHOT_TMP'])
+        self.mode = os.environ['SNAPSHOT_MODE']
+        self.build = pathlib.Path(os.environ['SNAPSHOT_BUILDDIR'])
+        self.source = pathlib.Path(os.environ['SNAPSHOT_SRCDIR'])
+        self.uri = f'qemu:///{self.mode}'
+        self.env = self._environment()
+        self.vms = []
+        self.conn = None
+        self.log_marks = {}
+        run = '/run' if self.mode == 'system' else os.environ['XDG_RUNTIME_DIR']
+        self.run = pathlib.Path(run) / 'libvirt'
+        self.libvirtd = self._daemon('/usr/sbin/libvirtd', 'libvirt-sock')
+        self.snapshotd = self._daemon(
+            self.build / 'src/remote/virtsnapshotd', 'virtsnapshotd-sock')
+
+    def _environment(self):
+        env = dict(os.environ)
+        prepend = {
+            'PATH': [self.build / 'tools', self.build / 'src/remote'],
+            'LD_LIBRARY_PATH': [self.build / 'src'],
+        }
+        for name, folders in prepend.items():
+            env[name] = ':'.join([*map(str, folders), *filter(None, [env.get(name)])])
+        env['VIRTSNAPSHOTD_PATH'] = str(self.build / 'src/remote/virtsnapshotd')
+        env['VIRTSNAPSHOTD_SCHEMADIR'] = str(self.source / 'src/conf/schemas')
+        return env
+
+    def _daemon(self, program, sock):
+        log = self.tmp / f'{pathlib.Path(program).name}.log'
+        return Daemon([str(program)], self.run / sock, log, self.env)
+
+    def __enter__(self):
+        try:
+            self.ensure_running()
+        except Exception:
+            print(self.new_log_lines(), file=sys.stderr)
+            raise
+        return self
+
+    def __exit__(self, *_):
+        if self.libvirtd.running:
+            self.remove_vms()
+        self.snapshotd.stop()
+        self.conn.close()
+        self.libvirtd.stop()
+
+    def ensure_running(self):
+        if not self.libvirtd.running:
+            self.libvirtd.start()
+            self.conn = None
+        if self.conn is None or not self.conn.isAlive():
+            self.conn = libvirt.open(self.uri)
+        if not self.snapshotd.running:
+            self.snapshotd.start()
+
+    def vm(self, name=None, **options):
+        """A new VM in a folder of its own; removed at the end of the test."""
+        self.vms.append(VM(self, name or f'vm{len(self.vms)}', **options))
+        return self.vms[-1]
+
+    def remove_vms(self):
+        for vm in self.vms:
+            vm.remove()
+        self.vms.clear()
+        shutil.rmtree(self.tmp / 'vms', ignore_errors=True)
+
+    def begin_test(self):
+        self.log_marks = {log: log.stat().st_size for log in self._logs()}
+
+    def end_test(self):
+        self.ensure_running()
+        self.remove_vms()
+
+    def _logs(self):
+        return sorted(self.tmp.glob('*.log')) + sorted(self.tmp.glob('vms/*/*.log'))
+
+    def new_log_lines(self):
+        """The last lines that the daemons logged since begin_test()."""
+        text = []
+        for log in self._logs():
+            with open(log, errors='replace') as stream:
+                stream.seek(self.log_marks.get(log, 0))
+                lines = stream.read().splitlines()
+            text += [f'--- {log.name}', *lines[-LOG_LINES:]] if lines else []
+        return '\n'.join(text)
+
+    def run_command(self, argv, stdin=None):
+        return subprocess.run(
+            [str(arg) for arg in argv], env=self.env, input=stdin or '', text=True,
+            capture_output=True, timeout=COMMAND_SECONDS, check=False)
+
+    def revert(self, vm, snapshot, xml=None, flags=0, options=(), uri=None):
+        """virDomainRevertToSnapshotXML(), from a C program, as a Result."""
+        argv = [self.build / 'tests/e2e/revert-client', *options, uri or self.uri,
+                getattr(vm, 'name', vm), snapshot, hex(flags)]
+        if xml is not None:
+            document = self.tmp / 'revert.xml'
+            document.write_bytes(xml if isinstance(xml, bytes) else xml.encode())
+            argv.append(document)
+        return Result(self.run_command(argv))
+
+    def revert_desc(self, vm, snapshot, xml=None, flags=0, **more):
+        """virDomainSnapshotGetRevertXMLDesc(); the document is in .out."""
+        return self.revert(vm, snapshot, xml, flags, options=['--desc'], **more)
+
+    def virsh(self, *arguments, stdin=None):
+        return Result(self.run_command([self.build / 'tools/virsh', *arguments], stdin))
