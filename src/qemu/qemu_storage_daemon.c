@@ -292,7 +292,7 @@ daemonSendCreate(qemuStorageDaemon *daemon, gsize disk, GError **error)
 {
     const qemuStorageOverlay *overlay = &daemon->overlays[disk];
     const virSnapImage *base = g_ptr_array_index(overlay->chain, 0);
-    g_autofree char *job = g_strdup_printf("%zu", disk);
+    g_autofree char *job = g_strdup_printf("j%zu", disk);
     g_autofree char *file = g_strdup_printf("o%zu", disk);
     JsonObject *options = json_object_new();
     JsonObject *arguments = json_object_new();
@@ -394,10 +394,11 @@ daemonCheckJobs(qemuStorageDaemon *daemon, GError **error)
         const char *name = job ? qemuQMPGetString(job, "id") : NULL;
         const char *reason = job ? qemuQMPGetString(job, "error") : NULL;
 
-        if (!name || reason)
-            return daemonSetDiskError(daemon,
-                                      name ? g_ascii_strtoll(name, NULL, 10) : -1,
-                                      reason ? reason : "?", error);
+        gint64 disk = name && *name == 'j' ?
+            g_ascii_strtoll(name + 1, NULL, 10) : -1;
+
+        if (disk < 0 || reason)
+            return daemonSetDiskError(daemon, disk, reason ? reason : "?", error);
     }
 
     return TRUE;
