@@ -12,8 +12,8 @@ export BUILDDIR="$builddir"
 # host, and no script of ours needs that.
 build_packages=(
     gcc libc6-dev meson ninja-build pkg-config gettext
-    libglib2.0-dev libjson-glib-dev libtirpc-dev libvirt-dev libxml2-dev
-    python3 python3-docutils rpcsvc-proto
+    libglib2.0-dev libjson-glib-dev libsystemd-dev libtirpc-dev libvirt-dev
+    libxml2-dev python3 python3-docutils rpcsvc-proto
 )
 run_packages=(
     libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils

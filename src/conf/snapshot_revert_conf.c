@@ -136,7 +136,7 @@ quote(const char *value)
 static const char *
 pathFault(const char *file)
 {
-    g_auto(GStrv) components = g_strsplit(file, "/", -1);
+    g_auto(GStrv) components = NULL;
 
     if (!*file)
         return _("it is empty");
@@ -149,6 +149,7 @@ pathFault(const char *file)
     if (g_str_has_suffix(file, "/") || g_str_has_suffix(file, "/."))
         return _("it names a folder");
 
+    components = g_strsplit(file, "/", -1);
     for (char **component = components; *component; component++) {
         if (g_str_equal(*component, ".."))
             return _("it contains '..'");

@@ -108,7 +108,7 @@ qmpSendAll(qemuQMP *qmp, const char *bytes, gsize len, GError **error)
 }
 
 gboolean
-qemuQMPSend(qemuQMP *qmp, const char *command, JsonObject *arguments, int id,
+qemuQMPSend(qemuQMP *qmp, const char *command, JsonObject *arguments,
             GError **error)
 {
     g_autoptr(JsonNode) node = json_node_new(JSON_NODE_OBJECT);
@@ -118,7 +118,6 @@ qemuQMPSend(qemuQMP *qmp, const char *command, JsonObject *arguments, int id,
     json_object_set_string_member(object, "execute", command);
     if (arguments)
         json_object_set_object_member(object, "arguments", arguments);
-    json_object_set_int_member(object, "id", id);
     json_node_take_object(node, object);
     text = json_to_string(node, FALSE);
 
@@ -197,18 +196,6 @@ qemuQMPGetString(JsonObject *object, const char *member)
         return NULL;
 
     return json_node_get_string(node);
-}
-
-gint64
-qemuQMPGetInt(JsonObject *object, const char *member)
-{
-    JsonNode *node = json_object_get_member(object, member);
-
-    if (!node || !JSON_NODE_HOLDS_VALUE(node) ||
-        json_node_get_value_type(node) != G_TYPE_INT64)
-        return -1;
-
-    return json_node_get_int(node);
 }
 
 JsonObject *

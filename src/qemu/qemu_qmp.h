@@ -16,10 +16,11 @@ qemuQMP *qemuQMPNew(int fd, unsigned int timeout);
 void qemuQMPFree(qemuQMP *qmp);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuQMP, qemuQMPFree)
 
-/* Sends {"execute": command, "arguments": arguments, "id": id}, without waiting
- * for the answer. Takes over arguments, which may be NULL. */
+/* Sends {"execute": command, "arguments": arguments}, without waiting for the
+ * answer; answers come in the order of the commands. Takes over arguments, which
+ * may be NULL. */
 gboolean qemuQMPSend(qemuQMP *qmp, const char *command, JsonObject *arguments,
-                     int id, GError **error);
+                     GError **error);
 
 /* The next message of any kind that the peer sends: greeting, reply, event. With
  * VIR_ERR_OPERATION_TIMEOUT in *error it came too late, with
@@ -30,8 +31,7 @@ JsonObject *qemuQMPReceive(qemuQMP *qmp, GError **error);
  * the message is none. The caller frees it with g_free(). */
 char *qemuQMPGetError(JsonObject *message);
 
-/* The string, number or object at a member that may be missing or of another
- * kind: then NULL, or -1. Valid as long as the message is. */
+/* The string or object at a member that may be missing or of another kind: then
+ * NULL. Valid as long as the message is. */
 const char *qemuQMPGetString(JsonObject *object, const char *member);
-gint64 qemuQMPGetInt(JsonObject *object, const char *member);
 JsonObject *qemuQMPGetObject(JsonObject *object, const char *member);

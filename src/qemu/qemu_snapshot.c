@@ -95,6 +95,8 @@ undoStop(qemuSnapshotRevertState *state, GError **error)
     if (!state->stopped || virDomainIsActive(plan->dom) == 1)
         return TRUE;
 
+    qemuSnapshotOverlaysRelease(state->overlays);
+
     if (virDomainCreateWithFlags(plan->dom, flags) == 0)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
                     _("domain '%s' had been stopped and was started again on its "
@@ -166,7 +168,11 @@ stepStart(qemuSnapshotRevertState *state, GError **error)
         return FALSE;
     }
 
-    if (!plan->start || virDomainCreateWithFlags(plan->dom, flags) == 0)
+    if (!plan->start)
+        return TRUE;
+
+    qemuSnapshotOverlaysRelease(state->overlays);
+    if (virDomainCreateWithFlags(plan->dom, flags) == 0)
         return TRUE;
 
     virSnapErrorSetLibvirt(error, _("cannot start domain '%s' on the reverted "
@@ -263,6 +269,8 @@ runSteps(qemuSnapshotRevertState *state, GError **error)
             return FALSE;
     }
 
+    g_debug("domain '%s', snapshot '%s': done", state->plan->domain,
+            state->plan->snapshot);
     return TRUE;
 }
 
@@ -275,6 +283,7 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver,
     gboolean ok = FALSE;
 
     qemuSnapshotDriverLock(driver, request->uuid);
+    g_debug("domain '%s', snapshot '%s': plan", request->domain, request->snapshot);
     if ((plan = qemuSnapshotPlanNew(driver, request, error))) {
         qemuSnapshotRevertState state = { .driver = driver, .plan = plan };
 
@@ -292,5 +301,8 @@ qemuSnapshotGetRevertDesc(qemuSnapshotDriver *driver,
 {
     g_autoptr(qemuSnapshotPlan) plan = qemuSnapshotPlanNew(driver, request, error);
 
-    return plan ? qemuSnapshotPlanFormat(plan) : NULL;
+    if (!plan || !qemuSnapshotDiscardForetell(plan, error))
+        return NULL;
+
+    return qemuSnapshotPlanFormat(plan);
 }

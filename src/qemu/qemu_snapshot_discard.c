@@ -51,33 +51,24 @@ discardFree(void *data)
     g_free(discard);
 }
 
-/* others is read when first needed: it costs a look at every domain. */
-static gboolean
+static void
 discardConsider(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
-                const char *target, const char *file, GHashTable **others,
-                GError **error)
+                const char *target, const char *file)
 {
     g_autofree char *key = virSnapFileKey(file);
     virDomainSnapshotRevertDiscard *discard;
 
     if (isListed(plan, file) ||
         g_hash_table_contains(source->tree->states, key) ||
+        !g_file_test(file, G_FILE_TEST_IS_REGULAR) ||
         (!g_hash_table_contains(source->tree->made, key) &&
          !isRecorded(source->next_doc, target, file)))
-        return TRUE;
-
-    if (!*others &&
-        !(*others = qemuSnapshotReadOtherDomains(source->dom, error)))
-        return FALSE;
-    if (g_hash_table_contains(*others, key) ||
-        !g_file_test(file, G_FILE_TEST_IS_REGULAR))
-        return TRUE;
+        return;
 
     discard = g_new0(virDomainSnapshotRevertDiscard, 1);
     discard->disk = g_strdup(target);
     discard->file = g_strdup(file);
     g_ptr_array_add(plan->discards, discard);
-    return TRUE;
 }
 
 static gboolean
@@ -86,12 +77,10 @@ isReplaced(const qemuSnapshotPlanDisk *disk, const char *file)
     return disk->in_place && g_str_equal(disk->overlay, file);
 }
 
-gboolean
-qemuSnapshotDiscardPlan(qemuSnapshotPlan *plan,
-                        const qemuSnapshotSource *source, GError **error)
+void
+qemuSnapshotDiscardPlan(qemuSnapshotPlan *plan, const qemuSnapshotSource *source)
 {
     GPtrArray *definitions[] = { source->now_disks, source->next_disks };
-    g_autoptr(GHashTable) others = NULL;
 
     g_ptr_array_set_free_func(plan->discards, discardFree);
     for (guint i = 0; i < plan->disks->len; i++) {
@@ -100,11 +89,30 @@ qemuSnapshotDiscardPlan(qemuSnapshotPlan *plan,
         for (gsize j = 0; j < G_N_ELEMENTS(definitions); j++) {
             virDomainDisk *at = virDomainDisksFind(definitions[j], disk->target);
 
-            if (at && at->file && !isReplaced(disk, at->file) &&
-                !discardConsider(plan, source, disk->target, at->file, &others,
-                                 error))
-                return FALSE;
+            if (at && at->file && !isReplaced(disk, at->file))
+                discardConsider(plan, source, disk->target, at->file);
         }
+    }
+}
+
+gboolean
+qemuSnapshotDiscardForetell(qemuSnapshotPlan *plan, GError **error)
+{
+    g_autoptr(GHashTable) others = NULL;
+
+    if (plan->discards->len == 0)
+        return TRUE;
+
+    if (!(others = qemuSnapshotReadOtherDomains(plan->dom, error)))
+        return FALSE;
+
+    for (guint i = plan->discards->len; i-- > 0;) {
+        virDomainSnapshotRevertDiscard *discard =
+            g_ptr_array_index(plan->discards, i);
+        g_autofree char *key = virSnapFileKey(discard->file);
+
+        if (g_hash_table_contains(others, key))
+            g_ptr_array_remove_index(plan->discards, i);
     }
 
     return TRUE;

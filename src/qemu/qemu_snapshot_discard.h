@@ -9,11 +9,14 @@
 #include "qemu_snapshot_source.h"
 
 /* Fills in the plan's discards: the images that the reverted disks are on, as far
- * as they were made by a snapshot or a revert of this domain and nothing
- * needs them. */
-gboolean qemuSnapshotDiscardPlan(qemuSnapshotPlan *plan,
-                                 const qemuSnapshotSource *source,
-                                 GError **error);
+ * as they were made by a snapshot or a revert of this domain and none of its
+ * snapshots needs them. */
+void qemuSnapshotDiscardPlan(qemuSnapshotPlan *plan,
+                             const qemuSnapshotSource *source);
+
+/* Takes those out that another domain uses, which qemuSnapshotDiscard() does
+ * itself: for telling beforehand. */
+gboolean qemuSnapshotDiscardForetell(qemuSnapshotPlan *plan, GError **error);
 
 /* Deletes them, and what was replaced in place, after looking once more who uses
  * them. What stays is logged as a warning; that is no failure. */

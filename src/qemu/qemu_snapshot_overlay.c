@@ -12,6 +12,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -115,12 +116,16 @@ qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays,
     return overlays->daemon && qemuStorageDaemonCreate(overlays->daemon, error);
 }
 
-/* The overlays and the folders' entries for them. */
+/* The overlays and the folders' entries for them. All are sent on their way
+ * before one is waited for, so that one commit of the file system does for all. */
 static gboolean
 overlaysSync(qemuSnapshotOverlays *overlays, GError **error)
 {
     g_autoptr(GHashTable) folders = g_hash_table_new_full(g_str_hash, g_str_equal,
                                                           g_free, NULL);
+
+    for (guint i = 0; i < overlays->plan->disks->len; i++)
+        sync_file_range(overlays->overlays[i].fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 
     for (guint i = 0; i < overlays->plan->disks->len; i++) {
         qemuStorageOverlay *overlay = &overlays->overlays[i];
@@ -174,8 +179,14 @@ qemuSnapshotOverlaysVerify(qemuSnapshotOverlays *overlays, GError **error)
             return FALSE;
     }
 
-    g_clear_pointer(&overlays->daemon, qemuStorageDaemonStop);
+    qemuStorageDaemonKill(overlays->daemon);
     return TRUE;
+}
+
+void
+qemuSnapshotOverlaysRelease(qemuSnapshotOverlays *overlays)
+{
+    g_clear_pointer(&overlays->daemon, qemuStorageDaemonStop);
 }
 
 gboolean
@@ -219,7 +230,7 @@ qemuSnapshotOverlaysSwitchBack(qemuSnapshotOverlays *overlays)
 void
 qemuSnapshotOverlaysRemove(qemuSnapshotOverlays *overlays)
 {
-    g_clear_pointer(&overlays->daemon, qemuStorageDaemonStop);
+    qemuSnapshotOverlaysRelease(overlays);
 
     for (guint i = 0; i < overlays->plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = planDisk(overlays, i);

@@ -25,6 +25,9 @@ gboolean qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays,
 gboolean qemuSnapshotOverlaysVerify(qemuSnapshotOverlays *overlays,
                                     GError **error);
 
+/* Waits until nothing of ours has the images open. */
+void qemuSnapshotOverlaysRelease(qemuSnapshotOverlays *overlays);
+
 /* Gives overlays that replace one in place their final name, and back. */
 gboolean qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays,
                                     GError **error);

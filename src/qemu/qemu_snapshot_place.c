@@ -96,6 +96,7 @@ placeInPlace(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
 {
     g_autofree char *key = virSnapFileKey(path);
     const char *owner = g_hash_table_lookup(ctx->source->tree->states, key);
+    g_autoptr(GHashTable) others = NULL;
 
     if (ctx->keep_current) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_INVALID_ARG,
@@ -108,6 +109,15 @@ placeInPlace(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
                     _("the overlay of disk '%s' can't replace '%s', which "
                       "snapshot '%s' needs"), disk->target, path, owner);
+        return FALSE;
+    }
+
+    if (!(others = qemuSnapshotReadOtherDomains(ctx->source->dom, error)))
+        return FALSE;
+    if ((owner = g_hash_table_lookup(others, key))) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("the overlay of disk '%s' can't replace '%s', which "
+                      "domain '%s' uses"), disk->target, path, owner);
         return FALSE;
     }
 

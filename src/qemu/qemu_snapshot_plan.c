@@ -330,8 +330,8 @@ planDecide(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
         return FALSE;
     if (!force && !planCheckRisks(plan, source, error))
         return FALSE;
-    if (!keep && !qemuSnapshotDiscardPlan(plan, source, error))
-        return FALSE;
+    if (!keep)
+        qemuSnapshotDiscardPlan(plan, source);
 
     planMakeDefinition(plan, source);
     planMakeSnapshot(plan, source);

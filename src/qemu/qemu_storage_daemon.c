@@ -38,7 +38,13 @@ struct _qemuStorageDaemon {
     GPid pid;
     int stderr_fd;
     qemuQMP *qmp;
+    gsize replies;       /* taken so far */
 };
+
+/* Which reply is whose: they come in the order of the commands. */
+#define REPLY_CREATE 2   /* the first of them; before, the capabilities' */
+#define REPLY_JOBS(daemon) (REPLY_CREATE + (daemon)->n_overlays)
+#define REPLY_VERIFY(daemon) (REPLY_JOBS(daemon) + 1)
 
 static char *
 nodeFormat(JsonObject *node)
@@ -233,7 +239,7 @@ daemonNegotiate(qemuStorageDaemon *daemon, GError **error)
 
     json_array_add_string_element(enable, "oob");
     json_object_set_array_member(arguments, "enable", enable);
-    return qemuQMPSend(daemon->qmp, "qmp_capabilities", arguments, -1, error);
+    return qemuQMPSend(daemon->qmp, "qmp_capabilities", arguments, error);
 }
 
 qemuStorageDaemon *
@@ -271,13 +277,20 @@ qemuStorageDaemonStart(const char *binary, unsigned int timeout,
 }
 
 void
+qemuStorageDaemonKill(qemuStorageDaemon *daemon)
+{
+    if (daemon->pid > 0)
+        kill(daemon->pid, SIGKILL);
+}
+
+void
 qemuStorageDaemonStop(qemuStorageDaemon *daemon)
 {
     if (!daemon)
         return;
 
     if (daemon->pid > 0) {
-        kill(daemon->pid, SIGKILL);
+        qemuStorageDaemonKill(daemon);
         while (waitpid(daemon->pid, NULL, 0) < 0 && errno == EINTR)
             ;
     }
@@ -305,14 +318,14 @@ daemonSendCreate(qemuStorageDaemon *daemon, gsize disk, GError **error)
     json_object_set_string_member(arguments, "job-id", job);
     json_object_set_object_member(arguments, "options", options);
 
-    return qemuQMPSend(daemon->qmp, "blockdev-create", arguments, disk, error);
+    return qemuQMPSend(daemon->qmp, "blockdev-create", arguments, error);
 }
 
 static gboolean
-daemonSetDiskError(const qemuStorageDaemon *daemon, gint64 disk,
+daemonSetDiskError(const qemuStorageDaemon *daemon, gsize disk,
                    const char *reason, GError **error)
 {
-    gboolean known = disk >= 0 && disk < (gint64)daemon->n_overlays;
+    gboolean known = disk < daemon->n_overlays;
 
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
                 _("cannot make overlay '%s' of disk '%s': %s"),
@@ -321,84 +334,110 @@ daemonSetDiskError(const qemuStorageDaemon *daemon, gint64 disk,
     return FALSE;
 }
 
-/* Takes messages until all jobs are concluded. One that is refused at once has
- * no job; the first of them ends it. */
+/* The next message; counted where it is a reply. */
+static JsonObject *
+daemonReceive(qemuStorageDaemon *daemon, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    JsonObject *message = qemuQMPReceive(daemon->qmp, &cause);
+
+    if (!message) {
+        daemonFail(daemon, g_steal_pointer(&cause), error);
+        return NULL;
+    }
+
+    if (json_object_has_member(message, "return") ||
+        json_object_has_member(message, "error"))
+        daemon->replies++;
+
+    return message;
+}
+
+static gboolean
+isConcluded(JsonObject *message)
+{
+    JsonObject *data = qemuQMPGetObject(message, "data");
+
+    return g_strcmp0(qemuQMPGetString(message, "event"),
+                     "JOB_STATUS_CHANGE") == 0 &&
+        data && g_strcmp0(qemuQMPGetString(data, "status"), "concluded") == 0;
+}
+
+/* Takes messages until all jobs are concluded. A command that is refused has no
+ * job; the first of them ends it. */
 static gboolean
 daemonAwaitJobs(qemuStorageDaemon *daemon, GError **error)
 {
     gsize concluded = 0;
 
     while (concluded < daemon->n_overlays) {
-        g_autoptr(GError) cause = NULL;
-        g_autoptr(JsonObject) message = qemuQMPReceive(daemon->qmp, &cause);
+        g_autoptr(JsonObject) message = daemonReceive(daemon, error);
         g_autofree char *reason = NULL;
-        JsonObject *data;
 
         if (!message)
-            return daemonFail(daemon, g_steal_pointer(&cause), error);
-
+            return FALSE;
         if ((reason = qemuQMPGetError(message)))
-            return daemonSetDiskError(daemon, qemuQMPGetInt(message, "id"),
+            return daemonSetDiskError(daemon, daemon->replies - REPLY_CREATE,
                                       reason, error);
-
-        data = qemuQMPGetObject(message, "data");
-        if (g_strcmp0(qemuQMPGetString(message, "event"),
-                      "JOB_STATUS_CHANGE") == 0 && data &&
-            g_strcmp0(qemuQMPGetString(data, "status"), "concluded") == 0)
+        if (isConcluded(message))
             concluded++;
     }
 
     return TRUE;
 }
 
-/* The reply to the command sent with that id. */
+/* The reply of that number, all before it being of no further interest. */
 static JsonObject *
-daemonAwaitReply(qemuStorageDaemon *daemon, gint64 id, GError **error)
+daemonAwaitReply(qemuStorageDaemon *daemon, gsize number, GError **error)
 {
     for (;;) {
-        g_autoptr(GError) cause = NULL;
-        g_autoptr(JsonObject) message = qemuQMPReceive(daemon->qmp, &cause);
+        g_autoptr(JsonObject) message = daemonReceive(daemon, error);
 
-        if (!message) {
-            daemonFail(daemon, g_steal_pointer(&cause), error);
+        if (!message)
             return NULL;
-        }
-
-        if (!json_object_has_member(message, "event") &&
-            json_object_has_member(message, "id") &&
-            qemuQMPGetInt(message, "id") == id)
+        if (daemon->replies == number && !json_object_has_member(message, "event"))
             return g_steal_pointer(&message);
     }
+}
+
+/* An element of what query-jobs lists. */
+static gboolean
+daemonCheckJob(const qemuStorageDaemon *daemon, JsonNode *node, GError **error)
+{
+    JsonObject *job = JSON_NODE_HOLDS_OBJECT(node) ? json_node_get_object(node) : NULL;
+    const char *name = job ? qemuQMPGetString(job, "id") : NULL;
+    const char *reason = job ? qemuQMPGetString(job, "error") : NULL;
+
+    if (name && *name == 'j' && !reason)
+        return TRUE;
+
+    return daemonSetDiskError(daemon,
+                              name ? g_ascii_strtoull(name + 1, NULL, 10) : G_MAXSIZE,
+                              reason ? reason : _("its job is not listed"), error);
 }
 
 static gboolean
 daemonCheckJobs(qemuStorageDaemon *daemon, GError **error)
 {
-    gint64 id = daemon->n_overlays;
+    g_autoptr(GError) cause = NULL;
     g_autoptr(JsonObject) reply = NULL;
     JsonNode *jobs;
 
-    if (!qemuQMPSend(daemon->qmp, "query-jobs", NULL, id, error) ||
-        !(reply = daemonAwaitReply(daemon, id, error)))
+    if (!qemuQMPSend(daemon->qmp, "query-jobs", NULL, &cause))
+        return daemonFail(daemon, g_steal_pointer(&cause), error);
+    if (!(reply = daemonAwaitReply(daemon, REPLY_JOBS(daemon), error)))
         return FALSE;
 
     jobs = json_object_get_member(reply, "return");
     if (!jobs || !JSON_NODE_HOLDS_ARRAY(jobs) ||
         json_array_get_length(json_node_get_array(jobs)) != daemon->n_overlays)
-        return daemonSetDiskError(daemon, -1, _("its jobs are not listed"), error);
+        return daemonSetDiskError(daemon, G_MAXSIZE,
+                                  _("its job is not listed"), error);
 
     for (guint i = 0; i < daemon->n_overlays; i++) {
-        JsonNode *node = json_array_get_element(json_node_get_array(jobs), i);
-        JsonObject *job = JSON_NODE_HOLDS_OBJECT(node) ?
-            json_node_get_object(node) : NULL;
-        const char *name = job ? qemuQMPGetString(job, "id") : NULL;
-        const char *reason = job ? qemuQMPGetString(job, "error") : NULL;
-
-        gint64 disk = name && *name == 'j' ?
-            g_ascii_strtoll(name + 1, NULL, 10) : -1;
-
-        if (disk < 0 || reason)
-            return daemonSetDiskError(daemon, disk, reason ? reason : "?", error);
+        if (!daemonCheckJob(daemon, json_array_get_element(json_node_get_array(jobs), i),
+                            error))
+            return FALSE;
     }
 
     return TRUE;
@@ -432,7 +471,7 @@ qemuStorageDaemonVerifyBegin(qemuStorageDaemon *daemon, GError **error)
         json_object_set_boolean_member(arguments, "read-only", TRUE);
         json_object_set_string_member(arguments, "file", file);
         json_object_set_string_member(arguments, "backing", backing);
-        if (!qemuQMPSend(daemon->qmp, "blockdev-add", arguments, i, &cause))
+        if (!qemuQMPSend(daemon->qmp, "blockdev-add", arguments, &cause))
             return daemonFail(daemon, g_steal_pointer(&cause), error);
     }
 
@@ -443,7 +482,8 @@ gboolean
 qemuStorageDaemonVerifyEnd(qemuStorageDaemon *daemon, GError **error)
 {
     for (gsize i = 0; i < daemon->n_overlays; i++) {
-        g_autoptr(JsonObject) reply = daemonAwaitReply(daemon, i, error);
+        g_autoptr(JsonObject) reply =
+            daemonAwaitReply(daemon, REPLY_VERIFY(daemon) + i, error);
         g_autofree char *reason = NULL;
 
         if (!reply)

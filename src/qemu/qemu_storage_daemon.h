@@ -25,7 +25,9 @@ qemuStorageDaemon *qemuStorageDaemonStart(const char *binary,
                                           const qemuStorageOverlay *overlays,
                                           gsize n_overlays, GError **error);
 
-/* Kills it; its work is either done or of no use. */
+/* Its work is either done or of no use. The first does not wait for its end, the
+ * second does; then no lock of its is held any more. */
+void qemuStorageDaemonKill(qemuStorageDaemon *daemon);
 void qemuStorageDaemonStop(qemuStorageDaemon *daemon);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuStorageDaemon, qemuStorageDaemonStop)
 

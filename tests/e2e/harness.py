@@ -188,9 +188,8 @@ class Host:
         return self.vms[-1]
 
     def remove_vms(self):
-        for vm in self.vms:
-            vm.remove()
-        self.vms.clear()
+        while self.vms:
+            self.vms.pop().remove()
         shutil.rmtree(self.tmp / 'vms', ignore_errors=True)
 
     def begin_test(self):

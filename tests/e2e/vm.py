@@ -5,8 +5,10 @@ Data gets into a running VM through QEMU's monitor and into an inactive one
 with qemu-io; a pattern is one byte, repeated.
 """
 
+import difflib
 import os
 import pathlib
+import pprint
 import shutil
 import xml.etree.ElementTree as ET
 
@@ -106,8 +108,12 @@ class VM:
             self.refresh()
         except libvirt.libvirtError:
             return
-        if self.active:
-            self.destroy()
+        try:
+            if self.active:
+                self.destroy()
+        except libvirt.libvirtError:
+            if self.active:  # else it ended by itself meanwhile
+                raise
         if self.dom.isPersistent():
             self.dom.undefineFlags(UNDEFINE_FLAGS)
         shutil.rmtree(self.folder)
@@ -224,7 +230,7 @@ class VM:
     def assert_unchanged(self, before):
         after = self.capture()
         for key, value in before.items():
-            assert after[key] == value, f'{key} changed: {value}\n  became {after[key]}'
+            assert after[key] == value, f'{key} changed:\n{difference(value, after[key])}'
 
 
 def describe(path, with_sum):
@@ -233,6 +239,13 @@ def describe(path, with_sum):
     if with_sum and path.is_file():
         content = images.sha256(path)
     return (info.st_ino, oct(info.st_mode), info.st_uid, info.st_gid, content)
+
+
+def difference(before, after):
+    texts = [value if isinstance(value, str) else pprint.pformat(value, width=100)
+             for value in (before, after)]
+    return '\n'.join(difflib.unified_diff(*(text.splitlines() for text in texts),
+                                          'before', 'after', lineterm='', n=1))
 
 
 def sums(files):
