@@ -210,19 +210,22 @@ static gboolean
 othersAddDomain(GHashTable *others, virDomainPtr dom, GError **error)
 {
     const char *name = virDomainGetName(dom);
-    g_autoptr(GPtrArray) now = NULL;
-    g_autoptr(GPtrArray) next = NULL;
+    unsigned int last = virDomainIsActive(dom) == 0 ? 0 : VIR_DOMAIN_XML_INACTIVE;
     g_autoptr(qemuSnapshotTree) tree = NULL;
     GHashTableIter iter;
     void *key;
 
-    if (!(now = qemuSnapshotReadDisks(dom, 0, NULL, error)) ||
-        !(next = qemuSnapshotReadDisks(dom, VIR_DOMAIN_XML_INACTIVE, NULL, error)) ||
-        !(tree = qemuSnapshotTreeRead(dom, NULL, error)))
-        return FALSE;
+    /* one that is off has the same definition for now and for its next start */
+    for (unsigned int flags = 0; flags <= last; flags += VIR_DOMAIN_XML_INACTIVE) {
+        g_autoptr(GPtrArray) disks = qemuSnapshotReadDisks(dom, flags, NULL, error);
 
-    addDisks(others, now, name);
-    addDisks(others, next, name);
+        if (!disks)
+            return FALSE;
+        addDisks(others, disks, name);
+    }
+
+    if (!(tree = qemuSnapshotTreeRead(dom, NULL, error)))
+        return FALSE;
     g_hash_table_iter_init(&iter, tree->states);
     while (g_hash_table_iter_next(&iter, &key, NULL))
         g_hash_table_insert(others, g_strdup(key), g_strdup(name));

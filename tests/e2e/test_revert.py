@@ -159,6 +159,19 @@ def test_discards_the_state_left_behind(host):
                          'b.qcow2', 'b.snap1', 'b.snap1-1'], names(vm)
 
 
+def test_overlay_is_as_private_as_the_image_it_replaces(host):
+    vm = two_snapshots(host, running=False)
+    os.chmod(vm.file('vda'), 0o640)
+    os.chmod(vm.file('vdb'), 0o600)
+    if os.geteuid() == 0:
+        os.chown(vm.file('vda'), 64990, 64990)
+    owner = os.stat(vm.file('vda'))
+    revert(host, vm, 'snap1')
+    now = [os.stat(vm.file(target)) for target in vm.targets]
+    assert [stat.S_IMODE(info.st_mode) for info in now] == [0o640, 0o600], now
+    assert (now[0].st_uid, now[0].st_gid) == (owner.st_uid, owner.st_gid), now[0]
+
+
 def test_keep_current(host):
     vm = two_snapshots(host, running=False)
     left = sums(vm.files().values())
