@@ -52,29 +52,8 @@ reportError(virConnectPtr conn, const GError *error)
     dispatch_error(conn);
 }
 
-/* Asks for what a read-only connection is denied: libvirt has reported that
- * where this returns NULL. */
-static virDomainSnapshotInfo *
-readSnapshot(virDomainSnapshotPtr snapshot)
-{
-    char *xml = virDomainSnapshotGetXMLDesc(snapshot,
-                                            VIR_DOMAIN_SNAPSHOT_XML_SECURE);
-    virDomainSnapshotInfo *info;
-    g_autoptr(GError) error = NULL;
-
-    if (!xml)
-        return NULL;
-
-    info = virDomainSnapshotInfoParse(xml, &error);
-    free(xml);
-    if (!info)
-        reportError(virDomainSnapshotGetConnect(snapshot), error);
-
-    return info;
-}
-
 static gboolean
-isExternal(const virDomainSnapshotInfo *info)
+infoIsExternal(const virDomainSnapshotInfo *info)
 {
     if (info->memory == VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
         return TRUE;
@@ -87,6 +66,15 @@ isExternal(const virDomainSnapshotInfo *info)
     }
 
     return FALSE;
+}
+
+/* Whether the snapshot is one for libvirt's own revert. */
+static gboolean
+isInternal(const char *xml)
+{
+    g_autoptr(virDomainSnapshotInfo) info = virDomainSnapshotInfoParse(xml, NULL);
+
+    return info && !infoIsExternal(info);
 }
 
 /**
@@ -136,15 +124,20 @@ PUBLIC int
 virDomainRevertToSnapshotXML(virDomainSnapshotPtr snapshot,
                              const char *xmlDesc, unsigned int flags)
 {
-    g_autoptr(virDomainSnapshotInfo) info = NULL;
     g_autoptr(GError) error = NULL;
+    gboolean internal;
+    char *xml;
 
     virResetLastError();
 
-    if (!(info = readSnapshot(snapshot)))
+    /* a read-only connection is denied this, as it must be denied a revert */
+    if (!(xml = virDomainSnapshotGetXMLDesc(snapshot,
+                                            VIR_DOMAIN_SNAPSHOT_XML_SECURE)))
         return -1;
+    internal = !xmlDesc && !(flags & OWN_FLAGS) && isInternal(xml);
+    free(xml);
 
-    if (!xmlDesc && !(flags & OWN_FLAGS) && !isExternal(info))
+    if (internal)
         return virDomainRevertToSnapshot(snapshot, flags);
 
     if (!remoteDomainRevertToSnapshotXML(snapshot, xmlDesc, flags, &error)) {

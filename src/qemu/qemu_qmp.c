@@ -31,13 +31,11 @@ struct _qemuQMP {
 };
 
 qemuQMP *
-qemuQMPNew(int fd, unsigned int timeout)
+qemuQMPNew(int fd)
 {
     qemuQMP *qmp = g_new0(qemuQMP, 1);
 
     qmp->fd = fd;
-    qmp->timeout = timeout;
-    qmp->deadline = g_get_monotonic_time() + (gint64)timeout * G_USEC_PER_SEC;
     qmp->buffer = g_string_new(NULL);
     return qmp;
 }
@@ -51,6 +49,13 @@ qemuQMPFree(qemuQMP *qmp)
     close(qmp->fd);
     g_string_free(qmp->buffer, TRUE);
     g_free(qmp);
+}
+
+void
+qemuQMPSetTimeout(qemuQMP *qmp, unsigned int timeout)
+{
+    qmp->timeout = timeout;
+    qmp->deadline = g_get_monotonic_time() + (gint64)timeout * G_USEC_PER_SEC;
 }
 
 static gboolean

@@ -10,11 +10,14 @@
 
 typedef struct _qemuQMP qemuQMP;
 
-/* Takes over the descriptor of a QMP connection. Whatever is asked of it must
- * be answered within timeout seconds from now. */
-qemuQMP *qemuQMPNew(int fd, unsigned int timeout);
+/* Takes over the descriptor of a QMP connection. */
+qemuQMP *qemuQMPNew(int fd);
 void qemuQMPFree(qemuQMP *qmp);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuQMP, qemuQMPFree)
+
+/* Whatever is sent and awaited from now on has to be done within that many
+ * seconds altogether. Without this call there is no time at all. */
+void qemuQMPSetTimeout(qemuQMP *qmp, unsigned int timeout);
 
 /* Sends {"execute": command, "arguments": arguments}, without waiting for the
  * answer; answers come in the order of the commands. Takes over arguments, which

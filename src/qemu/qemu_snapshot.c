@@ -29,7 +29,6 @@
 
 typedef struct _qemuSnapshotRevertState qemuSnapshotRevertState;
 struct _qemuSnapshotRevertState {
-    qemuSnapshotDriver *driver;
     qemuSnapshotPlan *plan;
     qemuSnapshotOverlays *overlays;
     gboolean stopped;      /* by us */
@@ -47,7 +46,7 @@ struct _qemuSnapshotStep {
 static gboolean
 stepCreate(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotOverlaysCreate(state->overlays, state->driver, error);
+    return qemuSnapshotOverlaysCreate(state->overlays, state->plan, error);
 }
 
 static gboolean
@@ -279,15 +278,15 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver,
                    const qemuSnapshotRequest *request, GError **error)
 {
     g_autoptr(qemuSnapshotPlan) plan = NULL;
-    g_autoptr(qemuSnapshotOverlays) overlays = NULL;
+    g_autoptr(qemuSnapshotOverlays) overlays = qemuSnapshotOverlaysNew(driver);
     gboolean ok = FALSE;
 
     qemuSnapshotDriverLock(driver, request->uuid);
     g_debug("domain '%s', snapshot '%s': plan", request->domain, request->snapshot);
+    qemuSnapshotOverlaysPrepare(overlays);
     if ((plan = qemuSnapshotPlanNew(driver, request, error))) {
-        qemuSnapshotRevertState state = { .driver = driver, .plan = plan };
+        qemuSnapshotRevertState state = { .plan = plan, .overlays = overlays };
 
-        state.overlays = overlays = qemuSnapshotOverlaysNew(plan);
         ok = runSteps(&state, error);
     }
     qemuSnapshotDriverUnlock(driver, request->uuid);

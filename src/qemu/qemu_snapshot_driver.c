@@ -88,7 +88,8 @@ qemuSnapshotDriverSchema(const qemuSnapshotDriver *driver)
 virConnectPtr
 qemuSnapshotDriverConnect(qemuSnapshotDriver *driver, GError **error)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&driver->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
+        g_mutex_locker_new(&driver->lock);
 
     if (driver->conn && virConnectIsAlive(driver->conn) != 1) {
         virConnectClose(driver->conn);
@@ -119,7 +120,8 @@ driverFormatUUID(const unsigned char *uuid)
 void
 qemuSnapshotDriverLock(qemuSnapshotDriver *driver, const unsigned char *uuid)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&driver->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
+        g_mutex_locker_new(&driver->lock);
     char *text = driverFormatUUID(uuid);
 
     while (g_hash_table_contains(driver->reverting, text))
@@ -130,7 +132,8 @@ qemuSnapshotDriverLock(qemuSnapshotDriver *driver, const unsigned char *uuid)
 void
 qemuSnapshotDriverUnlock(qemuSnapshotDriver *driver, const unsigned char *uuid)
 {
-    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&driver->lock);
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
+        g_mutex_locker_new(&driver->lock);
     g_autofree char *text = driverFormatUUID(uuid);
 
     g_hash_table_remove(driver->reverting, text);

@@ -23,11 +23,14 @@
 #include "virsnapqcow2.h"
 
 struct _qemuSnapshotOverlays {
-    const qemuSnapshotPlan *plan;
+    const qemuSnapshotDriver *driver;
+    qemuStorageDaemon *daemon;
+    GError *start_error;            /* why there is no daemon */
+
+    const qemuSnapshotPlan *plan;   /* NULL until there is one */
     qemuStorageOverlay *overlays;   /* one for each disk of the plan */
     gboolean *linked;               /* the old one has its second name */
     gboolean *switched;
-    qemuStorageDaemon *daemon;
 };
 
 static qemuSnapshotPlanDisk *
@@ -37,10 +40,17 @@ planDisk(const qemuSnapshotOverlays *overlays, guint i)
 }
 
 qemuSnapshotOverlays *
-qemuSnapshotOverlaysNew(const qemuSnapshotPlan *plan)
+qemuSnapshotOverlaysNew(const qemuSnapshotDriver *driver)
 {
     qemuSnapshotOverlays *overlays = g_new0(qemuSnapshotOverlays, 1);
 
+    overlays->driver = driver;
+    return overlays;
+}
+
+static void
+overlaysSetPlan(qemuSnapshotOverlays *overlays, const qemuSnapshotPlan *plan)
+{
     overlays->plan = plan;
     overlays->overlays = g_new0(qemuStorageOverlay, plan->disks->len);
     overlays->linked = g_new0(gboolean, plan->disks->len);
@@ -53,8 +63,6 @@ qemuSnapshotOverlaysNew(const qemuSnapshotPlan *plan)
         overlays->overlays[i].chain = disk->chain;
         overlays->overlays[i].fd = -1;
     }
-
-    return overlays;
 }
 
 void
@@ -64,10 +72,11 @@ qemuSnapshotOverlaysFree(qemuSnapshotOverlays *overlays)
         return;
 
     qemuStorageDaemonStop(overlays->daemon);
-    for (guint i = 0; i < overlays->plan->disks->len; i++) {
+    for (guint i = 0; overlays->plan && i < overlays->plan->disks->len; i++) {
         if (overlays->overlays[i].fd >= 0)
             close(overlays->overlays[i].fd);
     }
+    g_clear_error(&overlays->start_error);
     g_free(overlays->overlays);
     g_free(overlays->linked);
     g_free(overlays->switched);
@@ -100,20 +109,29 @@ overlaysMakeFiles(qemuSnapshotOverlays *overlays, GError **error)
     return TRUE;
 }
 
+void
+qemuSnapshotOverlaysPrepare(qemuSnapshotOverlays *overlays)
+{
+    overlays->daemon =
+        qemuStorageDaemonStart(qemuSnapshotDriverStorageDaemon(overlays->driver),
+                               &overlays->start_error);
+}
+
 gboolean
 qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays,
-                           const qemuSnapshotDriver *driver, GError **error)
+                           const qemuSnapshotPlan *plan, GError **error)
 {
-    if (!overlaysMakeFiles(overlays, error))
+    if (!overlays->daemon) {
+        g_propagate_error(error, g_steal_pointer(&overlays->start_error));
         return FALSE;
+    }
 
-    overlays->daemon =
-        qemuStorageDaemonStart(qemuSnapshotDriverStorageDaemon(driver),
-                               qemuSnapshotDriverStorageTimeout(driver),
-                               overlays->overlays, overlays->plan->disks->len,
-                               error);
-
-    return overlays->daemon && qemuStorageDaemonCreate(overlays->daemon, error);
+    overlaysSetPlan(overlays, plan);
+    return overlaysMakeFiles(overlays, error) &&
+        qemuStorageDaemonCreate(overlays->daemon, overlays->overlays,
+                                plan->disks->len,
+                                qemuSnapshotDriverStorageTimeout(overlays->driver),
+                                error);
 }
 
 /* The overlays and the folders' entries for them. All are sent on their way
@@ -169,9 +187,8 @@ gboolean
 qemuSnapshotOverlaysVerify(qemuSnapshotOverlays *overlays, GError **error)
 {
     /* it opens them while we wait for the disk */
-    if (!qemuStorageDaemonVerifyBegin(overlays->daemon, error) ||
-        !overlaysSync(overlays, error) ||
-        !qemuStorageDaemonVerifyEnd(overlays->daemon, error))
+    if (!overlaysSync(overlays, error) ||
+        !qemuStorageDaemonVerify(overlays->daemon, error))
         return FALSE;
 
     for (guint i = 0; i < overlays->plan->disks->len; i++) {
@@ -186,7 +203,8 @@ qemuSnapshotOverlaysVerify(qemuSnapshotOverlays *overlays, GError **error)
 void
 qemuSnapshotOverlaysRelease(qemuSnapshotOverlays *overlays)
 {
-    g_clear_pointer(&overlays->daemon, qemuStorageDaemonStop);
+    if (overlays->daemon)
+        qemuStorageDaemonWait(overlays->daemon);
 }
 
 gboolean
@@ -232,7 +250,7 @@ qemuSnapshotOverlaysRemove(qemuSnapshotOverlays *overlays)
 {
     qemuSnapshotOverlaysRelease(overlays);
 
-    for (guint i = 0; i < overlays->plan->disks->len; i++) {
+    for (guint i = 0; overlays->plan && i < overlays->plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
 
         if (overlays->overlays[i].fd >= 0 && !overlays->switched[i] &&

@@ -9,16 +9,19 @@
 
 typedef struct _qemuSnapshotOverlays qemuSnapshotOverlays;
 
-/* Nothing is made yet. The plan must outlive the result; freeing it closes the
- * files but leaves them. */
-qemuSnapshotOverlays *qemuSnapshotOverlaysNew(const qemuSnapshotPlan *plan);
+/* Nothing is made yet. Freeing it closes the files but leaves them. */
+qemuSnapshotOverlays *qemuSnapshotOverlaysNew(const qemuSnapshotDriver *driver);
 void qemuSnapshotOverlaysFree(qemuSnapshotOverlays *overlays);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotOverlays, qemuSnapshotOverlaysFree)
 
+/* Has qemu-storage-daemon started meanwhile, which takes about as long as making
+ * a plan does. */
+void qemuSnapshotOverlaysPrepare(qemuSnapshotOverlays *overlays);
+
 /* Makes all, or, on failure, none that qemuSnapshotOverlaysRemove() would not
- * remove. */
+ * remove. The plan must outlive the overlays. */
 gboolean qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays,
-                                    const qemuSnapshotDriver *driver,
+                                    const qemuSnapshotPlan *plan,
                                     GError **error);
 
 /* Has each opened on its chain, reads back what it says, and makes all durable. */

@@ -88,13 +88,48 @@ planCheckFlags(unsigned int flags, GError **error)
     return FALSE;
 }
 
-/* What must not be lost without the caller knowing. */
+/* Whether the file is one of those that hold the snapshot's state of the disk. */
+static gboolean
+planHoldsState(const qemuSnapshotPlanDisk *disk, const char *file)
+{
+    g_autofree char *key = virSnapFileKey(file);
+
+    for (guint i = 0; i < disk->chain->len; i++) {
+        const virSnapImage *image = g_ptr_array_index(disk->chain, i);
+        g_autofree char *other = virSnapFileKey(image->file);
+
+        if (g_str_equal(key, other))
+            return TRUE;
+    }
+
+    return FALSE;
+}
+
+static gboolean
+planCheckDirect(const qemuSnapshotPlan *plan, GPtrArray *definition,
+                GError **error)
+{
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+        virDomainDisk *at = virDomainDisksFind(definition, disk->target);
+
+        if (!at || !at->file || !planHoldsState(disk, at->file))
+            continue;
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
+                    _("disk '%s' of domain '%s' is directly on '%s', which holds "
+                      "the state of snapshot '%s' and may have been changed"),
+                    disk->target, plan->domain, at->file, plan->snapshot);
+        return FALSE;
+    }
+
+    return TRUE;
+}
+
+/* What the caller must know to want. */
 static gboolean
 planCheckRisks(const qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
                GError **error)
 {
-    GPtrArray *definitions[] = { source->now_disks, source->next_disks };
-
     if (source->managed_save) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
                     _("domain '%s' has a managed save, which would be lost"),
@@ -102,25 +137,8 @@ planCheckRisks(const qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
         return FALSE;
     }
 
-    for (gsize i = 0; i < G_N_ELEMENTS(definitions); i++) {
-        for (guint j = 0; j < definitions[i]->len; j++) {
-            virDomainDisk *disk = g_ptr_array_index(definitions[i], j);
-            g_autofree char *key = disk->file ? virSnapFileKey(disk->file) : NULL;
-            const char *owner = key && !disk->readonly ?
-                g_hash_table_lookup(source->tree->states, key) : NULL;
-
-            if (!owner || !virDomainDisksFind(source->then_disks, disk->target))
-                continue;
-            g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
-                        _("disk '%s' of domain '%s' is directly on '%s', which "
-                          "holds the state of snapshot '%s' and may have been "
-                          "changed"), disk->target, plan->domain, disk->file,
-                        owner);
-            return FALSE;
-        }
-    }
-
-    return TRUE;
+    return planCheckDirect(plan, source->now_disks, error) &&
+        planCheckDirect(plan, source->next_disks, error);
 }
 
 /* Owner, group and mode for the overlay: those of the image that the disk is on,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * qemu_storage_daemon.h: making and checking overlays
+ * qemu_storage_daemon.h: making and opening overlays
  */
 
 #pragma once
@@ -17,26 +17,26 @@ struct _qemuStorageOverlay {
 
 typedef struct _qemuStorageDaemon qemuStorageDaemon;
 
-/* Starts `binary` with all the chains opened read-only, each image in the format
- * that the chain states, and the overlays at hand. Everything together may
- * take timeout seconds from now. The overlays must outlive the result. */
-qemuStorageDaemon *qemuStorageDaemonStart(const char *binary,
-                                          unsigned int timeout,
-                                          const qemuStorageOverlay *overlays,
-                                          gsize n_overlays, GError **error);
+/* Starts `binary`, without waiting until it is up. */
+qemuStorageDaemon *qemuStorageDaemonStart(const char *binary, GError **error);
 
-/* Its work is either done or of no use. The first does not wait for its end, the
- * second does; then no lock of its is held any more. */
+/* Its work is either done or of no use, so it is killed. Wait returns when it has
+ * ended, so that it holds no lock any more; after Kill and Stop that comes soon.
+ * The main loop buries what Stop, which frees daemon, leaves. */
 void qemuStorageDaemonKill(qemuStorageDaemon *daemon);
+void qemuStorageDaemonWait(qemuStorageDaemon *daemon);
 void qemuStorageDaemonStop(qemuStorageDaemon *daemon);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuStorageDaemon, qemuStorageDaemonStop)
 
-/* Makes a qcow2 of each overlay, all side by side. What is written is not flushed
- * to disk: the caller does that for all of them. */
-gboolean qemuStorageDaemonCreate(qemuStorageDaemon *daemon, GError **error);
+/* Makes a qcow2 of each overlay, all side by side, and begins to open each of them
+ * read-only on its chain, all of whose images are opened in the format that the
+ * chain states. This and the next call may take timeout seconds together, and the
+ * overlays must live until that. What is written is not flushed to disk: the
+ * caller does that for all of them. */
+gboolean qemuStorageDaemonCreate(qemuStorageDaemon *daemon,
+                                 const qemuStorageOverlay *overlays,
+                                 gsize n_overlays, unsigned int timeout,
+                                 GError **error);
 
-/* Asks for each overlay to be opened read-only on its chain ... */
-gboolean qemuStorageDaemonVerifyBegin(qemuStorageDaemon *daemon, GError **error);
-
-/* ... and tells whether all could be. */
-gboolean qemuStorageDaemonVerifyEnd(qemuStorageDaemon *daemon, GError **error);
+/* Waits until all are open, or tells which can't be. */
+gboolean qemuStorageDaemonVerify(qemuStorageDaemon *daemon, GError **error);

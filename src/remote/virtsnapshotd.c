@@ -17,6 +17,7 @@
 #include <glib-unix.h>
 #include <grp.h>
 #include <libvirt/libvirt.h>
+#include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
