@@ -38,8 +38,8 @@ ignoreError(void *opaque, virErrorPtr error)
 {
 }
 
-static gboolean
-connectOnce(const virshGlobals *globals, virConnectPtr *conn, GError **error)
+gboolean
+virshConnect(const virshGlobals *globals, virConnectPtr *conn, GError **error)
 {
     const char *uri = globals->uri ? globals->uri :
         getenv("VIRSH_DEFAULT_CONNECT_URI");
@@ -53,8 +53,9 @@ connectOnce(const virshGlobals *globals, virConnectPtr *conn, GError **error)
     if (*conn)
         return TRUE;
 
-    fprintf(stderr, "%s: %s\n", _("error"), _("failed to connect to the hypervisor"));
-    return failAsLibvirt(error);
+    failAsLibvirt(error);
+    g_prefix_error(error, _("failed to connect to the hypervisor\n%s: "), _("error"));
+    return FALSE;
 }
 
 /* By id, UUID or name, in this order, as virsh does. */
@@ -174,7 +175,13 @@ revert(virConnectPtr conn, virDomainSnapshotPtr snap,
         rc = revertOnce(conn, snap, options, xml,
                         flags | VIR_DOMAIN_SNAPSHOT_REVERT_FORCE);
 
-    return rc == 0 || failAsLibvirt(error);
+    if (rc == 0)
+        return TRUE;
+
+    failAsLibvirt(error);
+    g_prefix_error(error, _("Failed to revert snapshot %s\n%s: "),
+                   virDomainSnapshotGetName(snap), _("error"));
+    return FALSE;
 }
 
 static gboolean
@@ -197,7 +204,7 @@ dryRun(virDomainSnapshotPtr snap, const virshRevertOptions *options,
 
 gboolean
 virshSnapshotRevert(const virshGlobals *globals,
-                    const virshRevertOptions *options, virConnectPtr *conn,
+                    const virshRevertOptions *options, virConnectPtr conn,
                     GError **error)
 {
     g_autoptr(virDomain) dom = NULL;
@@ -213,8 +220,7 @@ virshSnapshotRevert(const virshGlobals *globals,
         return TRUE;
     }
 
-    if (!connectOnce(globals, conn, error) ||
-        !(dom = findDomain(*conn, options->domain, error)))
+    if (!(dom = findDomain(conn, options->domain, error)))
         return FALSE;
 
     snap = options->current ? virDomainSnapshotCurrent(dom, 0) :
@@ -224,7 +230,7 @@ virshSnapshotRevert(const virshGlobals *globals,
 
     if (options->dry_run)
         return dryRun(snap, options, xml, error);
-    if (!revert(*conn, snap, options, xml, error))
+    if (!revert(conn, snap, options, xml, error))
         return FALSE;
 
     if (!globals->quiet)

@@ -10,8 +10,12 @@
 #include "virsh-args.h"
 #include "virsh-options.h"
 
-/* Carries the command out and prints what virsh would. *conn is opened when first
- * needed and closed by the caller. */
+/* Connects as virsh would, where *conn is still NULL. */
+gboolean virshConnect(const virshGlobals *globals, virConnectPtr *conn,
+                      GError **error);
+
+/* Carries the command out and prints what virsh would. conn may be NULL for
+ * --print-xml. */
 gboolean virshSnapshotRevert(const virshGlobals *globals,
                              const virshRevertOptions *options,
-                             virConnectPtr *conn, GError **error);
+                             virConnectPtr conn, GError **error);

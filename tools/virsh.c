@@ -127,14 +127,16 @@ runOurs(const virshGlobals *globals, char **words, virConnectPtr *conn)
         return TRUE;
     }
 
-    if (!virshRevertOptionsParse(words + 1, &options, &error)) {
+    if (!virshRevertOptionsParse(words + 1, &options, &error) ||
+        (!options.help && !options.print_xml &&
+         !virshConnect(globals, conn, &error))) {
         printError(error->message);
         return FALSE;
     }
 
     if (options.help)
         virshRevertPrintHelp();
-    else if (!virshSnapshotRevert(globals, &options, conn, &error))
+    else if (!virshSnapshotRevert(globals, &options, *conn, &error))
         printError(error->message);
 
     /* as virsh does, after whatever a command says but a page of its own */
