@@ -216,7 +216,7 @@ virshSnapshotRevert(const virshGlobals *globals,
         return FALSE;
 
     if (options->print_xml) {
-        g_print("%s\n", xml);
+        g_print("%s", xml);
         return TRUE;
     }
 

@@ -17,6 +17,7 @@
 #include <glib-unix.h>
 #include <grp.h>
 #include <libvirt/libvirt.h>
+#include <libxml/parser.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -368,6 +369,7 @@ main(int argc, char **argv)
     bindtextdomain(PACKAGE, LOCALEDIR);
     textdomain(PACKAGE);
     signal(SIGPIPE, SIG_IGN);
+    xmlInitParser(); /* not safe to be first called by two workers */
 
     if (!daemonParseOptions(argc, argv, &options, &error))
         return daemonFail(error);
