@@ -9,8 +9,8 @@
  *
  * Images are opened with driver and backing image stated all the way down, so that
  * no header decides what is opened, and locked as QEMU does it: one that
- * someone writes to is refused. The overlays are named by our own descriptors;
- * a path could lead elsewhere by the time it is opened.
+ * someone writes to is refused. The overlays go by our own descriptors; a path
+ * could lead elsewhere by the time it is opened.
  */
 
 #include "config.h"
@@ -75,9 +75,11 @@ daemonSpawn(qemuStorageDaemon *daemon, const char *binary, int monitor,
         binary, "--chardev", chardev, "--monitor", "chardev=qmp", NULL
     };
     const int target = MONITOR_FD;
+    g_autofree char *folder = g_strdup_printf("/proc/%d/fd", getpid());
     g_autoptr(GError) cause = NULL;
 
-    if (g_spawn_async_with_pipes_and_fds(NULL, argv, NULL,
+    /* in that folder our descriptors have names that are short */
+    if (g_spawn_async_with_pipes_and_fds(folder, argv, NULL,
                                          G_SPAWN_SEARCH_PATH |
                                          G_SPAWN_DO_NOT_REAP_CHILD |
                                          G_SPAWN_STDOUT_TO_DEV_NULL,
@@ -235,9 +237,9 @@ nodeForFile(const char *path)
 static JsonObject *
 nodeForOverlay(const qemuStorageOverlay *overlay)
 {
-    g_autofree char *path = g_strdup_printf("/proc/%d/fd/%d", getpid(), overlay->fd);
+    g_autofree char *name = g_strdup_printf("%d", overlay->fd);
 
-    return nodeForFile(path);
+    return nodeForFile(name);
 }
 
 /* The image at `depth` and all below it; backing images are opened read-only. */

@@ -15,7 +15,7 @@ SAME = [
     TEST + ['list'],
     TEST + ['list', '--all', '--name'],
     ['--connect=test:///default', 'domstate', 'test'],
-    ['-ctest:///default', '-q', 'dominfo', 'test'],
+    ['-ctest:///default', '-q', 'vcpucount', 'test'],
     TEST + ['-r', 'destroy', 'test'],
     TEST + ['-t', 'domstate', 'nosuch'],
     TEST + ['nosuchcommand'],
