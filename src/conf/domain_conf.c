@@ -165,6 +165,8 @@ domainReadDisk(const xmlNode *node, GError **error)
     disk->readonly = virSnapXMLChild(node, "readonly") != NULL;
     disk->shareable = virSnapXMLChild(node, "shareable") != NULL;
     disk->data_file = domainHasDescendant(node, "dataStore");
+    disk->encrypted = domainHasDescendant(node, "encryption");
+    disk->sliced = domainHasDescendant(node, "slices");
     domainReadChain(disk, node);
     return disk;
 }

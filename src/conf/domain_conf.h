@@ -24,6 +24,8 @@ struct _virDomainDisk {
     gboolean readonly;
     gboolean shareable;
     gboolean data_file;  /* the definition names a qcow2 data file (<dataStore>) */
+    gboolean encrypted;
+    gboolean sliced;     /* only a part of the file is the disk */
     GPtrArray *chain;  /* of virDomainImage: the <backingStore>s, from the top;
                         * ends before the first that is not a file */
     gboolean chain_ends;  /* the chain closes with an empty <backingStore/>: what

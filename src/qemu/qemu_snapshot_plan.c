@@ -187,10 +187,11 @@ planAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
     g_autoptr(GError) cause = NULL;
     qemuSnapshotPlanDisk *disk;
 
-    if (!then->file || !g_path_is_absolute(then->file) || then->data_file) {
+    if (!then->file || !g_path_is_absolute(then->file) || then->data_file ||
+        then->encrypted || then->sliced) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("disk '%s' was not on a plain file in snapshot '%s'; "
-                      "reverting it is not supported yet"),
+                    _("disk '%s' was not on a plain, unencrypted file in snapshot "
+                      "'%s'; reverting it is not supported yet"),
                     then->target, plan->snapshot);
         return FALSE;
     }

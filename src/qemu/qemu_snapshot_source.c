@@ -85,11 +85,11 @@ sourceCheckSnapshot(const qemuSnapshotSource *source, GError **error)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
                     _("snapshot '%s' holds the state of memory; reverting to it is "
                       "not supported yet"), info->name);
-    else if (!g_str_equal(info->state, "disk-snapshot") &&
-             !g_str_equal(info->state, "shutoff"))
+    else if (g_strcmp0(info->state, "disk-snapshot") != 0 &&
+             g_strcmp0(info->state, "shutoff") != 0)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
                     _("snapshot '%s' is in state '%s'; reverting to it is not "
-                      "supported yet"), info->name, info->state);
+                      "supported yet"), info->name, info->state ? info->state : "");
     else
         return TRUE;
 
@@ -107,8 +107,10 @@ sourceReadThen(qemuSnapshotSource *source, GError **error)
         return FALSE;
     }
 
-    virDomainDefMakeInactive(source->then_doc);
+    /* a live definition tells the backing chains, which an inactive one leaves to
+     * the images */
     source->then_disks = virDomainDefGetDisks(source->then_doc, error);
+    virDomainDefMakeInactive(source->then_doc);
     return source->then_disks != NULL;
 }
 

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * test-domain_conf.c: what a revert reads of, and changes in, <domain>
+ */
+
+#include "config.h"
+
+#include <string.h>
+
+#include "domain_conf.h"
+#include "virsnaperror.h"
+
+#define LIVE \
+    "<domain type='kvm' id='3'>" \
+    "<name>a&amp;b</name><genid>11111111-1111-1111-1111-111111111111</genid>" \
+    "<metadata><other xmlns='urn:x'>kept</other></metadata>" \
+    "<devices>" \
+    "<disk type='file' device='disk'><driver name='qemu' type='raw' cache='none'/>" \
+    "<source file='/i/a&amp;.qcow2' index='2' startupPolicy='optional'>" \
+    "<seclabel model='dac' relabel='no'/><slices/></source>" \
+    "<backingStore type='file' index='3'><format type='qcow2'/>" \
+    "<source file='/i/b'/><backingStore type='file'><format type='raw'/>" \
+    "<source file='/i/c'/><backingStore/></backingStore></backingStore>" \
+    "<mirror/><target dev='vda' bus='virtio'/><alias name='virtio-disk0'/>" \
+    "<boot order='1'/></disk>" \
+    "<disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/>" \
+    "<alias name='ua-mine'/></disk>" \
+    "<disk type='block'><source dev='/dev/x'/><target dev='vdb'/><shareable/></disk>" \
+    "<disk type='file'><source file='/i/e'><encryption format='luks'/></source>" \
+    "<target dev='vdc'/></disk>" \
+    "</devices>" \
+    "<seclabel type='dynamic' model='dac'><label>l</label>" \
+    "<imagelabel>i</imagelabel></seclabel>" \
+    "</domain>"
+
+static xmlDoc *
+parse(const char *xml)
+{
+    g_autoptr(GError) error = NULL;
+    xmlDoc *doc = virSnapXMLParse(xml, "domain", "domain", &error);
+
+    g_assert_no_error(error);
+    return doc;
+}
+
+static guint
+count(xmlDoc *doc, const char *xpath)
+{
+    g_autoptr(GPtrArray) nodes = virSnapXMLNodes(doc, xpath);
+
+    return nodes->len;
+}
+
+static void
+testDisks(void)
+{
+    g_autoptr(xmlDoc) doc = parse(LIVE);
+    g_autoptr(GPtrArray) disks = virDomainDefGetDisks(doc, NULL);
+    const virDomainDisk *disk;
+
+    g_assert_cmpuint(disks->len, ==, 4);
+
+    disk = virDomainDisksFind(disks, "vda");
+    g_assert_cmpstr(disk->file, ==, "/i/a&.qcow2");
+    g_assert_cmpstr(disk->format, ==, "raw");
+    g_assert_cmpstr(disk->device, ==, "disk");
+    g_assert_true(disk->sliced);
+    g_assert_false(disk->readonly || disk->shareable || disk->encrypted);
+
+    disk = virDomainDisksFind(disks, "sda");
+    g_assert_null(disk->file);
+    g_assert_null(disk->format);
+    g_assert_true(disk->readonly);
+    g_assert_cmpstr(disk->device, ==, "cdrom");
+
+    disk = virDomainDisksFind(disks, "vdb");
+    g_assert_cmpstr(disk->type, ==, "block");
+    g_assert_null(disk->file);
+    g_assert_true(disk->shareable);
+
+    g_assert_true(((virDomainDisk *)virDomainDisksFind(disks, "vdc"))->encrypted);
+    g_assert_true(virDomainDisksFind(disks, "/i/e") ==
+                  virDomainDisksFind(disks, "vdc"));
+    g_assert_null(virDomainDisksFind(disks, "vdz"));
+}
+
+static void
+testChain(void)
+{
+    g_autoptr(xmlDoc) doc = parse(LIVE);
+    g_autoptr(GPtrArray) disks = virDomainDefGetDisks(doc, NULL);
+    const virDomainDisk *disk = virDomainDisksFind(disks, "vda");
+    const virDomainImage *below = g_ptr_array_index(disk->chain, 0);
+    const virDomainImage *base = g_ptr_array_index(disk->chain, 1);
+
+    g_assert_cmpuint(disk->chain->len, ==, 2);
+    g_assert_cmpstr(below->file, ==, "/i/b");
+    g_assert_cmpstr(below->format, ==, "qcow2");
+    g_assert_cmpstr(base->file, ==, "/i/c");
+    g_assert_true(disk->chain_ends);
+
+    disk = virDomainDisksFind(disks, "vdc");
+    g_assert_cmpuint(disk->chain->len, ==, 0);
+    g_assert_false(disk->chain_ends);
+}
+
+static void
+testNoTarget(void)
+{
+    g_autoptr(xmlDoc) doc = parse("<domain><devices><disk/></devices></domain>");
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(virDomainDefGetDisks(doc, &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_XML_ERROR);
+}
+
+static void
+testSetDiskFile(void)
+{
+    g_autoptr(xmlDoc) doc = parse(LIVE);
+    g_autoptr(GPtrArray) disks = NULL;
+    const virDomainDisk *disk;
+
+    g_assert_true(virDomainDefSetDiskFile(doc, "vda", "/i/new <&>'\""));
+    g_assert_true(virDomainDefSetDiskFile(doc, "vdb", "/i/second"));
+    g_assert_false(virDomainDefSetDiskFile(doc, "vdz", "/i/x"));
+
+    disks = virDomainDefGetDisks(doc, NULL);
+    disk = virDomainDisksFind(disks, "vda");
+    g_assert_cmpstr(disk->file, ==, "/i/new <&>'\"");
+    g_assert_cmpstr(disk->format, ==, "qcow2");
+    g_assert_cmpuint(disk->chain->len, ==, 0);
+    g_assert_false(disk->sliced);
+    disk = virDomainDisksFind(disks, "vdb");
+    g_assert_cmpstr(disk->type, ==, "file");
+    g_assert_cmpstr(disk->file, ==, "/i/second");
+
+    g_assert_cmpuint(count(doc, "//disk[target/@dev='vda'][driver/@cache='none']"
+                           "[boot][source/@startupPolicy='optional']"
+                           "[source/seclabel][not(source/@index)][not(mirror)]"),
+                     ==, 1);
+    g_assert_cmpuint(count(doc, "//disk[target/@dev='vdb']/source[@dev]"), ==, 0);
+}
+
+static void
+testCopyDisk(void)
+{
+    g_autoptr(xmlDoc) doc = parse(LIVE);
+    g_autoptr(xmlDoc) from = parse("<domain><devices><disk type='file'>"
+                                   "<source file='/i/now'/><target dev='vda'/>"
+                                   "</disk></devices></domain>");
+    g_autoptr(GPtrArray) disks = NULL;
+
+    g_assert_true(virDomainDefCopyDisk(doc, from, "vda"));
+    g_assert_false(virDomainDefCopyDisk(doc, from, "vdb"));
+    disks = virDomainDefGetDisks(doc, NULL);
+    g_assert_cmpuint(disks->len, ==, 4);
+    g_assert_cmpstr(((virDomainDisk *)virDomainDisksFind(disks, "vda"))->file,
+                    ==, "/i/now");
+}
+
+static void
+testNameAndGenID(void)
+{
+    g_autoptr(xmlDoc) doc = parse(LIVE);
+    g_autoptr(GPtrArray) nodes = NULL;
+    g_autofree char *genid = NULL;
+    g_autofree char *name = NULL;
+
+    virDomainDefSetName(doc, "new & <name>");
+    virDomainDefRenewGenID(doc);
+    nodes = virSnapXMLNodes(doc, "/domain/name | /domain/genid");
+    name = virSnapXMLText(g_ptr_array_index(nodes, 0));
+    genid = virSnapXMLText(g_ptr_array_index(nodes, 1));
+
+    g_assert_cmpstr(name, ==, "new & <name>");
+    g_assert_true(g_uuid_string_is_valid(genid));
+    g_assert_cmpstr(genid, !=, "11111111-1111-1111-1111-111111111111");
+}
+
+static void
+testNoGenID(void)
+{
+    g_autoptr(xmlDoc) doc = parse("<domain><name>x</name></domain>");
+
+    virDomainDefRenewGenID(doc);
+    g_assert_cmpuint(count(doc, "/domain/genid"), ==, 0);
+}
+
+static void
+testMakeInactive(void)
+{
+    g_autoptr(xmlDoc) doc = parse(LIVE);
+
+    virDomainDefMakeInactive(doc);
+    g_assert_cmpuint(count(doc, "/domain/@id"), ==, 0);
+    g_assert_cmpuint(count(doc, "//backingStore"), ==, 0);
+    g_assert_cmpuint(count(doc, "//alias"), ==, 1);
+    g_assert_cmpuint(count(doc, "//seclabel/label | //imagelabel"), ==, 0);
+    g_assert_cmpuint(count(doc, "/domain/seclabel[@type='dynamic']"), ==, 1);
+}
+
+static void
+testOverlays(void)
+{
+    g_autoptr(xmlDoc) doc = parse(LIVE);
+    g_autoptr(GHashTable) none = virDomainDefGetOverlays(doc);
+    g_autoptr(GHashTable) table = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autoptr(GHashTable) read = NULL;
+
+    g_assert_cmpuint(g_hash_table_size(none), ==, 0);
+    g_hash_table_insert(table, (char *)"vda", (char *)"/i/old");
+    virDomainDefSetOverlays(doc, table);
+    g_hash_table_insert(table, (char *)"vda", (char *)"/i/a'&\"");
+    g_hash_table_insert(table, (char *)"vdb", (char *)"/i/b");
+    virDomainDefSetOverlays(doc, table);
+
+    read = virDomainDefGetOverlays(doc);
+    g_assert_cmpuint(g_hash_table_size(read), ==, 2);
+    g_assert_cmpstr(g_hash_table_lookup(read, "vda"), ==, "/i/a'&\"");
+    g_assert_cmpstr(g_hash_table_lookup(read, "vdb"), ==, "/i/b");
+    g_assert_cmpuint(count(doc, "/domain/metadata/*[local-name()='other']"), ==, 1);
+
+    virDomainDefSetOverlays(doc, none);
+    g_assert_cmpuint(count(doc, "/domain/metadata/*"), ==, 1);
+}
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/domain_conf/disks", testDisks);
+    g_test_add_func("/domain_conf/chain", testChain);
+    g_test_add_func("/domain_conf/no-target", testNoTarget);
+    g_test_add_func("/domain_conf/set-disk-file", testSetDiskFile);
+    g_test_add_func("/domain_conf/copy-disk", testCopyDisk);
+    g_test_add_func("/domain_conf/name-and-genid", testNameAndGenID);
+    g_test_add_func("/domain_conf/no-genid", testNoGenID);
+    g_test_add_func("/domain_conf/make-inactive", testMakeInactive);
+    g_test_add_func("/domain_conf/overlays", testOverlays);
+    return g_test_run();
+}
