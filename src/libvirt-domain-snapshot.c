@@ -52,6 +52,18 @@ reportError(virConnectPtr conn, const GError *error)
     dispatch_error(conn);
 }
 
+/* As every call of libvirt begins. A caller that has no connection has not
+ * initialised libvirt either, without which it has no place for an error. */
+static gboolean
+beginCall(void)
+{
+    if (virInitialize() < 0)
+        return FALSE;
+
+    virResetLastError();
+    return TRUE;
+}
+
 static gboolean
 infoIsExternal(const virDomainSnapshotInfo *info)
 {
@@ -128,7 +140,8 @@ virDomainRevertToSnapshotXML(virDomainSnapshotPtr snapshot,
     gboolean internal;
     char *xml;
 
-    virResetLastError();
+    if (!beginCall())
+        return -1;
 
     /* a read-only connection is denied this, as it must be denied a revert */
     if (!(xml = virDomainSnapshotGetXMLDesc(snapshot,
@@ -171,9 +184,7 @@ virDomainSnapshotGetRevertXMLDesc(virDomainSnapshotPtr snapshot,
     g_autoptr(GError) error = NULL;
     char *desc;
 
-    virResetLastError();
-
-    if (!(conn = virDomainSnapshotGetConnect(snapshot)))
+    if (!beginCall() || !(conn = virDomainSnapshotGetConnect(snapshot)))
         return NULL;
 
     desc = remoteDomainSnapshotGetRevertXMLDesc(snapshot, xmlDesc, flags, &error);
