@@ -36,35 +36,53 @@ takeString(xmlChar *str)
     return copy;
 }
 
+typedef struct _parseFault parseFault;
+struct _parseFault {
+    gboolean has_dtd;
+    int line;
+    char *message;
+};
+
 /* libxml2 calls this at <!DOCTYPE, before it reads any declaration. */
 static void
 refuseDTD(void *opaque, const xmlChar *name, const xmlChar *external,
           const xmlChar *system)
 {
     xmlParserCtxt *ctxt = opaque;
-    gboolean *has_dtd = ctxt->_private;
+    parseFault *fault = ctxt->_private;
 
-    *has_dtd = TRUE;
+    fault->has_dtd = TRUE;
     xmlStopParser(ctxt);
 }
 
+/* Keeps the first error: those that follow it are about its consequences. */
 static void
-setParserError(xmlParserCtxt *ctxt, const char *what, GError **error)
+keepFirstError(void *opaque, const xmlError *error)
 {
-    const xmlError *last = xmlCtxtGetLastError(ctxt);
-    g_autofree char *cause = NULL;
+    parseFault *fault = ((xmlParserCtxt *)opaque)->_private;
 
-    if (!last || !last->message) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_XML_ERROR,
-                    _("cannot parse the %s"), what);
+    if (fault->message || error->level != XML_ERR_FATAL)
         return;
-    }
 
     /* libxml2 ends its messages with a newline, and breaks some in two */
-    cause = g_utf8_make_valid(last->message, -1);
-    g_strdelimit(g_strchomp(cause), "\n", ' ');
-    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_XML_DETAIL,
-                _("cannot parse the %s: line %d: %s"), what, last->line, cause);
+    fault->line = error->line;
+    fault->message = g_utf8_make_valid(error->message, -1);
+    g_strdelimit(g_strchomp(fault->message), "\n", ' ');
+}
+
+static void
+setParserError(const parseFault *fault, const char *what, GError **error)
+{
+    if (fault->has_dtd)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_XML_ERROR,
+                    _("the %s has a DTD, which is not allowed"), what);
+    else if (fault->message)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_XML_DETAIL,
+                    _("cannot parse the %s: line %d: %s"), what, fault->line,
+                    fault->message);
+    else
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_XML_DETAIL,
+                    _("cannot parse the %s"), what);
 }
 
 static gboolean
@@ -106,38 +124,42 @@ checkRoot(xmlDoc *doc, const char *root, const char *what, GError **error)
     return TRUE;
 }
 
-xmlDoc *
-virSnapXMLParse(const char *xml, const char *root, const char *what,
-                GError **error)
+/* NULL where it is not well formed or has a DTD, with what is known of that in
+ * ret_fault. */
+static xmlDoc *
+readDocument(const char *xml, parseFault *ret_fault)
 {
     g_autoptr(xmlParserCtxt) ctxt = NULL;
     g_autoptr(xmlDoc) doc = NULL;
-    gboolean has_dtd = FALSE;
-
-    if (!checkSize(xml, what, error))
-        return NULL;
 
     /* done implicitly, but too late where two threads are the first ones */
     xmlInitParser();
     if (!(ctxt = xmlNewParserCtxt()))
         g_error("out of memory");
 
-    ctxt->_private = &has_dtd;
+    ctxt->_private = ret_fault;
     ctxt->sax->internalSubset = refuseDTD;
+    ctxt->sax->serror = (xmlStructuredErrorFunc)keepFirstError;
     doc = xmlCtxtReadMemory(ctxt, xml, strlen(xml), NULL, NULL, PARSE_OPTIONS);
 
-    if (has_dtd) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_XML_ERROR,
-                    _("the %s has a DTD, which is not allowed"), what);
-        return NULL;
-    }
+    return ret_fault->has_dtd ? NULL : g_steal_pointer(&doc);
+}
 
-    if (!doc) {
-        setParserError(ctxt, what, error);
-        return NULL;
-    }
+xmlDoc *
+virSnapXMLParse(const char *xml, const char *root, const char *what,
+                GError **error)
+{
+    parseFault fault = { 0 };
+    g_autoptr(xmlDoc) doc = NULL;
 
-    if (!checkRoot(doc, root, what, error))
+    if (!checkSize(xml, what, error))
+        return NULL;
+
+    if (!(doc = readDocument(xml, &fault)))
+        setParserError(&fault, what, error);
+    g_free(fault.message);
+
+    if (!doc || !checkRoot(doc, root, what, error))
         return NULL;
 
     return g_steal_pointer(&doc);

@@ -108,13 +108,14 @@ class VM:
             self.refresh()
         except libvirt.libvirtError:
             return
+        persistent = self.dom.isPersistent()  # a transient one goes with its end
         try:
             if self.active:
                 self.destroy()
         except libvirt.libvirtError:
             if self.active:  # else it ended by itself meanwhile
                 raise
-        if self.dom.isPersistent():
+        if persistent:
             self.dom.undefineFlags(UNDEFINE_FLAGS)
         shutil.rmtree(self.folder)
 

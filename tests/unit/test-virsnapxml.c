@@ -122,7 +122,7 @@ testRefused(void)
     assertRefused("", VIR_ERR_XML_ERROR, "empty");
     assertRefused(" \n\t ", VIR_ERR_XML_ERROR, "empty");
     assertRefused("no XML", VIR_ERR_XML_DETAIL, "line 1");
-    assertRefused("<root>\n\n<a></root>", VIR_ERR_XML_DETAIL, "line 3");
+    assertRefused("<root>\n<a>\n</root>\n\n", VIR_ERR_XML_DETAIL, "line 3");
     assertRefused("<root/><root/>", VIR_ERR_XML_DETAIL, "line 1");
     assertRefused("<root>\n\xff\xfe</root>", VIR_ERR_XML_DETAIL, "line 2");
     assertRefused("<root a='\xc3'/>", VIR_ERR_XML_DETAIL, "line 1");
