@@ -248,7 +248,8 @@ qemuSnapshotOverlaysSwitchBack(qemuSnapshotOverlays *overlays)
 void
 qemuSnapshotOverlaysRemove(qemuSnapshotOverlays *overlays)
 {
-    qemuSnapshotOverlaysRelease(overlays);
+    if (overlays->daemon)
+        qemuStorageDaemonKill(overlays->daemon);
 
     for (guint i = 0; overlays->plan && i < overlays->plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = planDisk(overlays, i);

@@ -16,6 +16,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -33,6 +34,11 @@
 
 /* Of what it prints, enough for the reason. */
 #define STDERR_MAX 8192
+#define STDERR_WAIT 1000 /* milliseconds */
+
+/* A killed process ends at once, but for one that waits for dead storage. What
+ * then still holds an image is found by QEMU, by its lock. */
+#define END_MAX (10 * G_USEC_PER_SEC)
 
 typedef enum {
     COMMAND_CAPABILITIES,
@@ -59,11 +65,13 @@ struct _qemuStorageDaemon {
     GError *verify_error;  /* the first */
 };
 
-/* It must not outlive us: its overlays would stay open. */
+/* It must not outlive us: its overlays would stay open. A group of its own, so
+ * that what a wrapper script starts is killed with it. */
 static void
 daemonChildSetUp(void *opaque)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setpgid(0, 0);
 }
 
 static gboolean
@@ -120,16 +128,23 @@ qemuStorageDaemonStart(const char *binary, GError **error)
 void
 qemuStorageDaemonKill(qemuStorageDaemon *daemon)
 {
-    if (daemon->pid > 0)
-        kill(daemon->pid, SIGKILL);
+    if (daemon->pid > 0) {
+        kill(-daemon->pid, SIGKILL);
+        kill(daemon->pid, SIGKILL); /* where it has no group of its own yet */
+    }
 }
 
 void
 qemuStorageDaemonWait(qemuStorageDaemon *daemon)
 {
+    gint64 deadline = g_get_monotonic_time() + END_MAX;
+
     qemuStorageDaemonKill(daemon);
-    while (daemon->pid > 0 && waitpid(daemon->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
+    while (daemon->pid > 0 && waitpid(daemon->pid, NULL, WNOHANG) == 0) {
+        if (g_get_monotonic_time() > deadline)
+            return;
+        g_usleep(500);
+    }
     daemon->pid = 0;
 }
 
@@ -155,16 +170,18 @@ qemuStorageDaemonStop(qemuStorageDaemon *daemon)
     g_free(daemon);
 }
 
-/* The last of what it printed. It is killed for that, if it isn't dead. */
+/* What it printed. It is killed for that, if it isn't dead, and then its end
+ * closes the pipe, unless the kernel holds it up. */
 static char *
 daemonReadStderr(qemuStorageDaemon *daemon)
 {
+    struct pollfd pfd = { .fd = daemon->stderr_fd, .events = POLLIN };
     g_autoptr(GString) text = g_string_new(NULL);
     char bytes[1024];
     ssize_t n;
 
     qemuStorageDaemonKill(daemon);
-    while (text->len < STDERR_MAX &&
+    while (text->len < STDERR_MAX && poll(&pfd, 1, STDERR_WAIT) > 0 &&
            (n = read(daemon->stderr_fd, bytes, sizeof(bytes))) > 0)
         g_string_append_len(text, bytes, n);
 

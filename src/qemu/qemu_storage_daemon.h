@@ -21,7 +21,8 @@ typedef struct _qemuStorageDaemon qemuStorageDaemon;
 qemuStorageDaemon *qemuStorageDaemonStart(const char *binary, GError **error);
 
 /* Its work is either done or of no use, so it is killed. Wait returns when it has
- * ended, so that it holds no lock any more; after Kill and Stop that comes soon.
+ * ended, so that it holds no lock any more, but within ten seconds; after Kill and
+ * Stop that comes soon.
  * The main loop buries what Stop, which frees daemon, leaves. */
 void qemuStorageDaemonKill(qemuStorageDaemon *daemon);
 void qemuStorageDaemonWait(qemuStorageDaemon *daemon);
