@@ -30,8 +30,8 @@ def message(program=SNAPSHOT_PROGRAM, version=1, procedure=1, payload=b'', lengt
 
 def connect(host):
     client = socket.socket(socket.AF_UNIX)
-    client.settimeout(20)
     client.connect(str(host.snapshotd.socket))
+    client.settimeout(20)
     return client
 
 

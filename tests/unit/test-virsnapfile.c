@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * test-virsnapfile.c: image files: what they are, who uses them, how they are made
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "virsnaperror.h"
+#include "virsnapfile.h"
+#include "virsnaplock.h"
+
+typedef struct _fixture fixture;
+struct _fixture {
+    char *folder;
+    char *file;      /* exists, holds "content" */
+    char *other;     /* does not */
+};
+
+static void
+setUp(fixture *f, const void *opaque)
+{
+    f->folder = g_dir_make_tmp("virsnapfile-XXXXXX", NULL);
+    f->file = g_build_filename(f->folder, "file", NULL);
+    f->other = g_build_filename(f->folder, "other", NULL);
+    g_assert_true(g_file_set_contents(f->file, "content", -1, NULL));
+}
+
+static void
+tearDown(fixture *f, const void *opaque)
+{
+    g_remove(f->file);
+    g_remove(f->other);
+    g_assert_cmpint(g_rmdir(f->folder), ==, 0);
+    g_free(f->folder);
+    g_free(f->file);
+    g_free(f->other);
+}
+
+static void
+testKey(fixture *f, const void *opaque)
+{
+    g_autofree char *key = virSnapFileKey(f->file);
+    g_autofree char *missing = virSnapFileKey(f->other);
+    g_autofree char *hard = NULL;
+    g_autofree char *soft = NULL;
+
+    g_assert_cmpstr(missing, ==, f->other);
+    g_assert_cmpint(link(f->file, f->other), ==, 0);
+    hard = virSnapFileKey(f->other);
+    g_assert_cmpstr(hard, ==, key);
+    g_remove(f->other);
+    g_assert_cmpint(symlink("file", f->other), ==, 0);
+    soft = virSnapFileKey(f->other);
+    g_assert_cmpstr(soft, ==, key);
+}
+
+static void
+checkCreate(fixture *f, mode_t mode, mode_t mask)
+{
+    struct stat like;
+    struct stat made;
+    mode_t old = umask(mask);
+    int fd;
+
+    g_assert_cmpint(chmod(f->file, mode), ==, 0);
+    g_assert_cmpint(stat(f->file, &like), ==, 0);
+    fd = virSnapFileCreate(f->other, &like, NULL);
+    umask(old);
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(fstat(fd, &made), ==, 0);
+    g_assert_cmpuint(made.st_mode & 07777, ==, mode);
+    g_assert_cmpuint(made.st_uid, ==, like.st_uid);
+    g_assert_cmpuint(made.st_gid, ==, like.st_gid);
+    g_assert_cmpint(made.st_size, ==, 0);
+    close(fd);
+    g_remove(f->other);
+}
+
+static void
+testCreate(fixture *f, const void *opaque)
+{
+    const mode_t modes[] = { 0600, 0640, 0644, 0660, 0400 };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(modes); i++) {
+        checkCreate(f, modes[i], 0);
+        checkCreate(f, modes[i], 077);
+    }
+}
+
+static void
+testCreateExists(fixture *f, const void *opaque)
+{
+    struct stat like;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *content = NULL;
+
+    g_assert_cmpint(stat(f->file, &like), ==, 0);
+    g_assert_cmpint(virSnapFileCreate(f->file, &like, &error), <, 0);
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
+    g_assert_true(g_file_get_contents(f->file, &content, NULL, NULL));
+    g_assert_cmpstr(content, ==, "content");
+}
+
+static void
+testCreateLink(fixture *f, const void *opaque)
+{
+    g_autofree char *target = g_build_filename(f->folder, "target", NULL);
+    struct stat like;
+
+    g_assert_cmpint(stat(f->file, &like), ==, 0);
+    g_assert_cmpint(symlink("target", f->other), ==, 0);
+    g_assert_cmpint(virSnapFileCreate(f->other, &like, NULL), <, 0);
+    g_assert_false(g_file_test(target, G_FILE_TEST_EXISTS));
+    g_assert_true(g_file_test(f->other, G_FILE_TEST_IS_SYMLINK));
+}
+
+/* A user can't give files away, nor root without the right to. */
+static void
+testCreateForeign(fixture *f, const void *opaque)
+{
+    struct stat like;
+
+    g_assert_cmpint(stat(f->file, &like), ==, 0);
+    like.st_uid = (uid_t)-2;
+    if (geteuid() == 0) {
+        int fd = virSnapFileCreate(f->other, &like, NULL);
+
+        g_assert_cmpint(fstat(fd, &like), ==, 0);
+        g_assert_cmpuint(like.st_uid, ==, (uid_t)-2);
+        close(fd);
+        return;
+    }
+
+    g_assert_cmpint(virSnapFileCreate(f->other, &like, NULL), <, 0);
+    g_assert_false(g_file_test(f->other, G_FILE_TEST_EXISTS));
+}
+
+static void
+testSyncFolder(fixture *f, const void *opaque)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(virSnapFileSyncFolder(f->file, &error));
+    g_assert_no_error(error);
+    g_assert_false(virSnapFileSyncFolder("/nonexistent/x", &error));
+    g_assert_nonnull(strstr(error->message, "/nonexistent"));
+}
+
+static gboolean
+inUse(const char *file)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean in_use = 42;
+
+    g_assert_true(virSnapLockInUse(file, &in_use, &error));
+    g_assert_no_error(error);
+    return in_use;
+}
+
+static void
+testLock(fixture *f, const void *opaque)
+{
+    const struct {
+        off_t byte;
+        short type;
+        gboolean in_use;
+    } cases[] = {
+        { 100, F_RDLCK, TRUE }, { 103, F_RDLCK, TRUE }, { 201, F_RDLCK, TRUE },
+        { 203, F_WRLCK, TRUE }, { 0, F_WRLCK, FALSE }, { 99, F_RDLCK, FALSE },
+        { 300, F_RDLCK, FALSE },
+    };
+
+    g_assert_false(inUse(f->file));
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        int fd = open(f->file, O_RDWR);
+        struct flock lock = {
+            .l_type = cases[i].type, .l_whence = SEEK_SET,
+            .l_start = cases[i].byte, .l_len = 1,
+        };
+
+        g_assert_cmpint(fcntl(fd, F_OFD_SETLK, &lock), ==, 0);
+        g_assert_cmpint(inUse(f->file), ==, cases[i].in_use);
+        close(fd);
+        g_assert_false(inUse(f->file));
+    }
+}
+
+static void
+testLockMissing(fixture *f, const void *opaque)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean in_use = 42;
+
+    g_assert_false(virSnapLockInUse(f->other, &in_use, &error));
+    g_assert_cmpint(in_use, ==, 42);
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
+}
+
+#define ADD(name, func) \
+    g_test_add("/virsnapfile/" name, fixture, NULL, setUp, func, tearDown)
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    ADD("key", testKey);
+    ADD("create", testCreate);
+    ADD("create-exists", testCreateExists);
+    ADD("create-link", testCreateLink);
+    ADD("create-foreign", testCreateForeign);
+    ADD("sync-folder", testSyncFolder);
+    ADD("lock", testLock);
+    ADD("lock-missing", testLockMissing);
+    return g_test_run();
+}

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * test-virsnapqcow2.c: image headers, well-formed and hostile
+ */
+
+#include "config.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "virsnaperror.h"
+#include "virsnapqcow2.h"
+
+#define FILE_SIZE (256 * 1024)
+#define HEADER_LEN 104
+#define EXT_BACKING_FORMAT 0xe2792aca
+
+typedef struct _fixture fixture;
+struct _fixture {
+    char *folder;
+    guint8 *bytes;   /* a valid version 3 image of 1 MiB without backing */
+};
+
+static void
+put32(guint8 *bytes, gsize offset, guint32 value)
+{
+    value = GUINT32_TO_BE(value);
+    memcpy(bytes + offset, &value, sizeof(value));
+}
+
+static void
+put64(guint8 *bytes, gsize offset, guint64 value)
+{
+    value = GUINT64_TO_BE(value);
+    memcpy(bytes + offset, &value, sizeof(value));
+}
+
+static void
+setUp(fixture *f, const void *opaque)
+{
+    f->folder = g_dir_make_tmp("virsnapqcow2-XXXXXX", NULL);
+    f->bytes = g_malloc0(FILE_SIZE);
+    put32(f->bytes, 0, 0x514649fb);
+    put32(f->bytes, 4, 3);
+    put32(f->bytes, 20, 16);
+    put64(f->bytes, 24, 1024 * 1024);
+    put32(f->bytes, 36, 1);
+    put64(f->bytes, 40, 196608);
+    put64(f->bytes, 48, 65536);
+    put32(f->bytes, 56, 1);
+    put32(f->bytes, 96, 4);
+    put32(f->bytes, 100, HEADER_LEN);
+}
+
+static void
+tearDown(fixture *f, const void *opaque)
+{
+    g_autoptr(GDir) dir = g_dir_open(f->folder, 0, NULL);
+    const char *name;
+
+    while ((name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(f->folder, name, NULL);
+
+        g_remove(path);
+    }
+    g_rmdir(f->folder);
+    g_free(f->folder);
+    g_free(f->bytes);
+}
+
+/* backing format in a header extension, the name behind it */
+static void
+setBacking(fixture *f, const char *name, gsize name_len, const char *format)
+{
+    gsize pos = HEADER_LEN;
+
+    memset(f->bytes + pos, 0, 2048);
+    if (format) {
+        put32(f->bytes, pos, EXT_BACKING_FORMAT);
+        put32(f->bytes, pos + 4, strlen(format));
+        memcpy(f->bytes + pos + 8, format, strlen(format));
+        pos += 16;
+    }
+    pos += 8;
+    put64(f->bytes, 8, pos);
+    put32(f->bytes, 16, name_len);
+    memcpy(f->bytes + pos, name, name_len);
+}
+
+static char *
+save(fixture *f, const char *name, gsize len)
+{
+    char *path = g_build_filename(f->folder, name, NULL);
+
+    g_assert_true(g_file_set_contents(path, (char *)f->bytes, len, NULL));
+    return path;
+}
+
+static void
+checkRefused(fixture *f, gsize len, virErrorNumber code, const char *fragment)
+{
+    g_autofree char *path = save(f, "bad", len);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(virSnapImageRead(path, "qcow2", &error));
+    g_assert_error(error, VIR_SNAP_ERROR, (int)code);
+    g_assert_nonnull(strstr(error->message, path));
+    g_assert_nonnull(strstr(error->message, fragment));
+}
+
+static void
+testGood(fixture *f, const void *opaque)
+{
+    g_autofree char *path = NULL;
+    g_autoptr(virSnapImage) image = NULL;
+    g_autoptr(GError) error = NULL;
+
+    setBacking(f, "/images/base", strlen("/images/base"), "raw");
+    path = save(f, "good", FILE_SIZE);
+    image = virSnapImageRead(path, "qcow2", &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(image->size, ==, 1024 * 1024);
+    g_assert_cmpstr(image->file, ==, path);
+    g_assert_cmpstr(image->backing, ==, "/images/base");
+    g_assert_cmpstr(image->backing_format, ==, "raw");
+}
+
+static void
+testRaw(fixture *f, const void *opaque)
+{
+    g_autofree char *path = save(f, "raw", 1025);
+    g_autoptr(virSnapImage) image = virSnapImageRead(path, "raw", NULL);
+
+    g_assert_cmpuint(image->size, ==, 1536);
+    g_assert_null(image->backing);
+}
+
+static void
+testTruncated(fixture *f, const void *opaque)
+{
+    for (gsize len = 0; len < HEADER_LEN; len++)
+        checkRefused(f, len, len < 4 ? VIR_ERR_CONFIG_UNSUPPORTED :
+                     VIR_ERR_OPERATION_UNSUPPORTED, "");
+    checkRefused(f, 196608, VIR_ERR_OPERATION_UNSUPPORTED, "L1 table");
+    put64(f->bytes, 40, 0);
+    checkRefused(f, 65540, VIR_ERR_OPERATION_UNSUPPORTED, "refcount table");
+}
+
+static void
+testFields(fixture *f, const void *opaque)
+{
+    const struct {
+        gsize offset;
+        guint32 value;
+        const char *fragment;
+    } cases[] = {
+        { 4, 1, "version" }, { 4, 4, "version" }, { 32, 1, "encrypted" },
+        { 76, 2, "corrupt" }, { 76, 4, "another file" },
+        { 36, 0xffffffff, "L1 table" }, { 40, 0xffffffff, "L1 table" },
+        { 24, 0x7fffffff, NULL }, { 24, 0xffffffff, "impossible size" },
+        { 48, 0xffffffff, "refcount table" },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        guint32 old;
+
+        memcpy(&old, f->bytes + cases[i].offset, sizeof(old));
+        put32(f->bytes, cases[i].offset, cases[i].value);
+        if (cases[i].fragment)
+            checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_UNSUPPORTED,
+                         cases[i].fragment);
+        memcpy(f->bytes + cases[i].offset, &old, sizeof(old));
+    }
+
+    put32(f->bytes, 0, 0x514649fc);
+    checkRefused(f, FILE_SIZE, VIR_ERR_CONFIG_UNSUPPORTED, "'qcow2'");
+}
+
+static void
+testBackingDamaged(fixture *f, const void *opaque)
+{
+    g_autofree char *name = g_strnfill(1024, 'x');
+
+    setBacking(f, name, 1024, "raw");
+    checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_FAILED, "damaged");
+    setBacking(f, "/a\0b", 4, "raw");
+    checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_FAILED, "damaged");
+    setBacking(f, "/a", 0, "raw");
+    checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_FAILED, "damaged");
+    setBacking(f, "/a", 2, "averyverylongformat");
+    checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_FAILED, "damaged");
+    setBacking(f, "/a", 2, "raw");
+    put64(f->bytes, 8, G_MAXUINT64 - 1);
+    checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_FAILED, "damaged");
+    put64(f->bytes, 8, 65535);
+    checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_FAILED, "damaged");
+    setBacking(f, "/a", 2, "raw");
+    put32(f->bytes, HEADER_LEN, 0x11111111);
+    put32(f->bytes, HEADER_LEN + 4, 0xffffffff);
+    checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_FAILED, "damaged");
+}
+
+static void
+testNotAnImage(fixture *f, const void *opaque)
+{
+    g_autofree char *fifo = g_build_filename(f->folder, "fifo", NULL);
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
+    g_assert_null(virSnapImageRead(fifo, "raw", &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+    g_clear_error(&error);
+    g_assert_null(virSnapImageRead(f->folder, "raw", &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+    g_clear_error(&error);
+    g_assert_null(virSnapImageRead("/nonexistent", "raw", &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
+    g_clear_error(&error);
+    g_assert_null(virSnapImageRead("/dev/null", "vmdk", &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+}
+
+static void
+testChain(fixture *f, const void *opaque)
+{
+    g_autofree char *raw = save(f, "raw", 512);
+    g_autofree char *mid = NULL;
+    g_autofree char *top = NULL;
+    g_autoptr(GPtrArray) chain = NULL;
+    g_autoptr(GError) error = NULL;
+
+    setBacking(f, "raw", 3, "raw"); /* relative to the image */
+    mid = save(f, "mid", FILE_SIZE);
+    setBacking(f, mid, strlen(mid), "qcow2");
+    top = save(f, "top", FILE_SIZE);
+
+    chain = virSnapImageReadChain(top, "qcow2", NULL, FALSE, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(chain->len, ==, 3);
+    g_assert_cmpstr(((virSnapImage *)g_ptr_array_index(chain, 1))->file, ==, mid);
+    g_assert_cmpstr(((virSnapImage *)g_ptr_array_index(chain, 2))->file, ==, raw);
+}
+
+static void
+testChainKnown(fixture *f, const void *opaque)
+{
+    g_autofree char *base = save(f, "base", FILE_SIZE);
+    g_autofree char *top = NULL;
+    g_autoptr(GPtrArray) known = g_ptr_array_new();
+    g_autoptr(GPtrArray) chain = NULL;
+    virSnapImage image = { .file = base, .format = (char *)"raw" };
+
+    setBacking(f, "/nonexistent", 12, "qcow2");
+    top = save(f, "top", FILE_SIZE);
+    g_ptr_array_add(known, &image);
+
+    /* what the definition says goes before what the header says */
+    chain = virSnapImageReadChain(top, "qcow2", known, TRUE, NULL);
+    g_assert_cmpuint(chain->len, ==, 2);
+    g_assert_cmpstr(((virSnapImage *)g_ptr_array_index(chain, 1))->format, ==, "raw");
+}
+
+static void
+checkChainRefused(fixture *f, const char *backing, const char *format,
+                  const char *fragment)
+{
+    g_autofree char *top = NULL;
+    g_autoptr(GError) error = NULL;
+
+    setBacking(f, backing, strlen(backing), format);
+    top = save(f, "top", FILE_SIZE);
+    g_assert_null(virSnapImageReadChain(top, "qcow2", NULL, FALSE, &error));
+    g_assert_nonnull(strstr(error->message, fragment));
+}
+
+static void
+testChainRefused(fixture *f, const void *opaque)
+{
+    checkChainRefused(f, "base", NULL, "format of its backing image 'base'");
+    checkChainRefused(f, "json:{}", "raw", "not a plain file");
+    checkChainRefused(f, "nbd://h/x", "raw", "not a plain file");
+    checkChainRefused(f, "top", "qcow2", "loop");
+    checkChainRefused(f, "./sub/../top", "qcow2", "loop");
+    checkChainRefused(f, "/nonexistent", "raw", "/nonexistent");
+}
+
+static void
+testMutations(fixture *f, const void *opaque)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(4711);
+    guint good = 0;
+
+    setBacking(f, "/nonexistent", 12, "raw");
+    for (int round = 0; round < 3000; round++) {
+        guint8 saved[512];
+        g_autofree char *path = NULL;
+        g_autoptr(virSnapImage) image = NULL;
+
+        memcpy(saved, f->bytes, sizeof(saved));
+        for (int i = 0; i < 4; i++)
+            f->bytes[g_rand_int_range(rand, 4, 160)] = g_rand_int_range(rand, 0, 256);
+        path = save(f, "mutant", FILE_SIZE);
+        image = virSnapImageRead(path, "qcow2", NULL);
+        good += image != NULL;
+        g_assert_true(!image || image->size % 512 == 0);
+        memcpy(f->bytes, saved, sizeof(saved));
+    }
+    g_assert_cmpuint(good, >, 0);
+}
+
+#define ADD(name, func) \
+    g_test_add("/virsnapqcow2/" name, fixture, NULL, setUp, func, tearDown)
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    ADD("good", testGood);
+    ADD("raw", testRaw);
+    ADD("truncated", testTruncated);
+    ADD("fields", testFields);
+    ADD("backing-damaged", testBackingDamaged);
+    ADD("not-an-image", testNotAnImage);
+    ADD("chain", testChain);
+    ADD("chain-known", testChainKnown);
+    ADD("chain-refused", testChainRefused);
+    ADD("mutations", testMutations);
+    return g_test_run();
+}
