@@ -163,6 +163,18 @@ def test_libvirtd_gone(host):
     assert result.ok, result
 
 
+def revert_together(host, vm, count, flags):
+    results = []
+    callers = [threading.Thread(
+        target=lambda: results.append(host.revert(vm, 'snap1', flags=flags)))
+        for _ in range(count)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert all(result.ok for result in results), [str(result) for result in results]
+
+
 def test_daemon_not_running(host):
     vm = two_snapshots(host, running=False)
     host.snapshotd.stop()
@@ -173,14 +185,7 @@ def test_daemon_not_running(host):
         vm.assert_unchanged(before)
         return
     # a session daemon is started on demand, and just one
-    results = []
-    callers = [threading.Thread(target=lambda: results.append(host.revert(vm, 'snap1')))
-               for _ in range(4)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    assert all(result.ok for result in results), [str(result) for result in results]
+    revert_together(host, vm, 4, 0)
     pid = int((host.run / 'virtsnapshotd.pid').read_text())
     assert os.readlink(f'/proc/{pid}/exe') == str(host.build / 'src/remote/virtsnapshotd')
     os.kill(pid, signal.SIGTERM)
@@ -189,15 +194,7 @@ def test_daemon_not_running(host):
 
 def test_two_reverts_of_one_domain_queue(host):
     vm = two_snapshots(host)
-    results = []
-    callers = [threading.Thread(
-        target=lambda: results.append(host.revert(vm, 'snap1', flags=RUNNING)))
-        for _ in range(2)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    assert all(result.ok for result in results), [str(result) for result in results]
+    revert_together(host, vm, 2, RUNNING)
     assert vm.running and vm.data() == [RED, RED]
     assert vm.file('vda') == vm.path('a.snap1-2')
     assert not os.path.exists(vm.path('a.snap1-1'))

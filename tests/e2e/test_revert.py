@@ -13,33 +13,16 @@ import xml.etree.ElementTree as ET
 import libvirt
 
 import images
+import refusal
 import tap
+from refusal import BLUE, GREEN, KEEP_CURRENT, PAUSED, RED, RUNNING, VALIDATE, two_snapshots
 from vm import sums
 
-RED, BLUE, GREEN, BLACK = 0x11, 0x22, 0x33, 0x44
-
-RUNNING = libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING
-PAUSED = libvirt.VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED
-VALIDATE = 1 << 16
-KEEP_CURRENT = 1 << 18
-
-
-def two_snapshots(host, running=True, **options):
-    vm = host.vm(**options)
-    if running:
-        vm.start()
-    vm.write_all(RED)
-    vm.snapshot('snap1')
-    vm.write_all(BLUE)
-    vm.snapshot('snap2')
-    vm.write_all(GREEN)
-    return vm
+BLACK = 0x44
 
 
 def document(files):
-    disks = ''.join(f"<disk name='{disk}'><source file='{file}'/></disk>"
-                    for disk, file in files.items())
-    return f'<domainsnapshotrevert><disks>{disks}</disks></domainsnapshotrevert>'
+    return refusal.document(*files.items())
 
 
 def revert(host, vm, snapshot, xml=None, flags=0):
