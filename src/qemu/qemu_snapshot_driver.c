@@ -85,13 +85,24 @@ qemuSnapshotDriverSchema(const qemuSnapshotDriver *driver)
     return driver->schema;
 }
 
+/* A connection that nothing was sent over since libvirtd went away does not know
+ * of that: only a call tells. */
+static gboolean
+driverIsAlive(virConnectPtr conn)
+{
+    unsigned long version;
+
+    return virConnectIsAlive(conn) == 1 &&
+        virConnectGetLibVersion(conn, &version) == 0;
+}
+
 virConnectPtr
 qemuSnapshotDriverConnect(qemuSnapshotDriver *driver, GError **error)
 {
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
         g_mutex_locker_new(&driver->lock);
 
-    if (driver->conn && virConnectIsAlive(driver->conn) != 1) {
+    if (driver->conn && !driverIsAlive(driver->conn)) {
         virConnectClose(driver->conn);
         driver->conn = NULL;
     }

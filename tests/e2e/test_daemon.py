@@ -163,6 +163,16 @@ def test_libvirtd_gone(host):
     assert result.ok, result
 
 
+def test_libvirtd_restarted(host):
+    vm = two_snapshots(host, running=False)
+    assert host.revert(vm, 'snap1').ok
+    host.libvirtd.stop()
+    host.ensure_running()
+    vm.refresh()
+    result = host.revert(vm, 'snap1')
+    assert result.ok, result
+
+
 def revert_together(host, vm, count, flags):
     results = []
     callers = [threading.Thread(
