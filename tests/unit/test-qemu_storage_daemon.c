@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * test-qemu_storage_daemon.c: overlays made by a real daemon, and by bad ones
+ */
+
+#include "config.h"
+
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "qemu_storage_daemon.h"
+#include "virsnaperror.h"
+#include "virsnapqcow2.h"
+
+#define BINARY "qemu-storage-daemon"
+#define DISKS 4
+#define SIZE (1024 * 1024)
+#define TIMEOUT 20
+
+typedef struct _fixture fixture;
+struct _fixture {
+    char *folder;
+    char *paths[DISKS];
+    char *names[DISKS];
+    qemuStorageOverlay overlays[DISKS];
+};
+
+static void
+setUp(fixture *f, const void *opaque)
+{
+    g_autofree char *raw = NULL;
+
+    f->folder = g_dir_make_tmp("qemu_storage_daemon-XXXXXX", NULL);
+    raw = g_build_filename(f->folder, "raw", NULL);
+    g_assert_true(g_file_set_contents(raw, "not an image", -1, NULL));
+    g_assert_cmpint(truncate(raw, SIZE), ==, 0);
+
+    for (int i = 0; i < DISKS; i++) {
+        qemuStorageOverlay *overlay = &f->overlays[i];
+        g_autofree char *name = g_strdup_printf("overlay%d", i);
+
+        f->names[i] = g_strdup_printf("vd%c", 'a' + i);
+        f->paths[i] = g_build_filename(f->folder, name, NULL);
+        overlay->disk = f->names[i];
+        overlay->file = f->paths[i];
+        overlay->fd = open(overlay->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        g_assert_cmpint(overlay->fd, >=, 0);
+        overlay->chain = virSnapImageReadChain(raw, "raw", NULL, FALSE, NULL);
+        g_assert_nonnull(overlay->chain);
+    }
+}
+
+static void
+tearDown(fixture *f, const void *opaque)
+{
+    g_autoptr(GDir) dir = g_dir_open(f->folder, 0, NULL);
+    const char *name;
+
+    while ((name = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(f->folder, name, NULL);
+
+        g_remove(path);
+    }
+    for (int i = 0; i < DISKS; i++) {
+        close(f->overlays[i].fd);
+        g_ptr_array_unref(f->overlays[i].chain);
+        g_free(f->names[i]);
+        g_free(f->paths[i]);
+    }
+    g_assert_cmpint(g_rmdir(f->folder), ==, 0);
+    g_free(f->folder);
+}
+
+static gboolean
+noDaemon(void)
+{
+    g_autofree char *path = g_find_program_in_path(BINARY);
+
+    if (!path)
+        g_test_skip("no " BINARY);
+    return !path;
+}
+
+static gboolean
+make(fixture *f, const char *binary, gsize from, gsize n, unsigned int timeout,
+     GError **error)
+{
+    qemuStorageDaemon *daemon = qemuStorageDaemonStart(binary, error);
+    gboolean ok;
+
+    g_assert_nonnull(daemon);
+    ok = qemuStorageDaemonCreate(daemon, f->overlays + from, n, timeout, error) &&
+        qemuStorageDaemonVerify(daemon, error);
+    qemuStorageDaemonWait(daemon);
+    qemuStorageDaemonStop(daemon);
+    return ok;
+}
+
+static void
+checkOverlay(fixture *f, gsize disk, const char *base, const char *format)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(virSnapImage) image =
+        virSnapImageRead(f->paths[disk], "qcow2", &error);
+
+    g_assert_no_error(error);
+    g_assert_cmpuint(image->size, ==, SIZE);
+    g_assert_cmpstr(image->backing, ==, base);
+    g_assert_cmpstr(image->backing_format, ==, format);
+}
+
+static const char *
+base(fixture *f, gsize disk)
+{
+    return ((virSnapImage *)g_ptr_array_index(f->overlays[disk].chain, 0))->file;
+}
+
+/* overlay 0 becomes the qcow2 base of `disk` */
+static void
+standOnFirst(fixture *f, gsize disk)
+{
+    g_ptr_array_unref(f->overlays[disk].chain);
+    f->overlays[disk].chain =
+        virSnapImageReadChain(f->paths[0], "qcow2", NULL, FALSE, NULL);
+    g_assert_cmpuint(f->overlays[disk].chain->len, ==, 2);
+}
+
+static void
+testOne(fixture *f, const void *opaque)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (noDaemon())
+        return;
+    make(f, BINARY, 0, 1, TIMEOUT, &error);
+    g_assert_no_error(error);
+    checkOverlay(f, 0, base(f, 0), "raw");
+
+    standOnFirst(f, 1);
+    make(f, BINARY, 1, 1, TIMEOUT, &error);
+    g_assert_no_error(error);
+    checkOverlay(f, 1, f->paths[0], "qcow2");
+}
+
+static void
+testFour(fixture *f, const void *opaque)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (noDaemon())
+        return;
+    make(f, BINARY, 0, DISKS, TIMEOUT, &error);
+    g_assert_no_error(error);
+    for (int i = 0; i < DISKS; i++)
+        checkOverlay(f, i, base(f, i), "raw");
+}
+
+/* The chain says qcow2 of a raw base: the disk with it is named, no other. */
+static void
+testOtherFormat(fixture *f, const void *opaque)
+{
+    virSnapImage *image = g_ptr_array_index(f->overlays[2].chain, 0);
+    g_autoptr(GError) error = NULL;
+
+    if (noDaemon())
+        return;
+    g_free(image->format);
+    image->format = g_strdup("qcow2");
+    g_assert_false(make(f, BINARY, 0, DISKS, TIMEOUT, &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
+    g_assert_nonnull(strstr(error->message, "'vdc'"));
+    g_assert_null(strstr(error->message, "'vda'"));
+}
+
+static void
+testBaseMissing(fixture *f, const void *opaque)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (noDaemon())
+        return;
+    g_assert_cmpint(g_remove(base(f, 0)), ==, 0);
+    g_assert_false(make(f, BINARY, 1, 1, TIMEOUT, &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
+    g_assert_nonnull(strstr(error->message, "'vdb'"));
+}
+
+static void
+testNoBinary(fixture *f, const void *opaque)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_null(qemuStorageDaemonStart("/nonexistent/daemon", &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
+    g_assert_nonnull(strstr(error->message, "/nonexistent/daemon"));
+}
+
+static void
+testEndsAtOnce(fixture *f, const void *opaque)
+{
+    g_autoptr(GError) error = NULL;
+
+    g_assert_false(make(f, "/bin/true", 0, 1, TIMEOUT, &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
+}
+
+static char *
+script(fixture *f, const char *text)
+{
+    char *path = g_build_filename(f->folder, "script", NULL);
+
+    g_assert_true(g_file_set_contents(path, text, -1, NULL));
+    g_assert_cmpint(chmod(path, 0700), ==, 0);
+    return path;
+}
+
+static void
+testSaysWhy(fixture *f, const void *opaque)
+{
+    g_autofree char *path = script(f, "#!/bin/sh\necho 'out of luck' >&2\nexit 1\n");
+    g_autoptr(GError) error = NULL;
+
+    g_assert_false(make(f, path, 0, 1, TIMEOUT, &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
+    g_assert_nonnull(strstr(error->message, "out of luck"));
+}
+
+/* It is given up after its time, and what it started is killed with it. */
+static void
+testHangs(fixture *f, const void *opaque)
+{
+    g_autofree char *path = script(f, "#!/bin/sh\nsleep 60 >$0.fifo\nexit 1\n");
+    g_autofree char *fifo = g_strconcat(path, ".fifo", NULL);
+    struct pollfd pfd = { .events = POLLIN };
+    gint64 start = g_get_monotonic_time();
+    g_autoptr(GError) error = NULL;
+
+    g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
+    pfd.fd = open(fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    g_assert_false(make(f, path, 0, 1, 1, &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_TIMEOUT);
+    g_assert_cmpint(g_get_monotonic_time() - start, <, 15 * G_USEC_PER_SEC);
+    /* the other end closes when "sleep" has ended */
+    g_assert_cmpint(poll(&pfd, 1, 10000), ==, 1);
+    g_assert_cmpint(pfd.revents, ==, POLLHUP);
+    close(pfd.fd);
+}
+
+#define ADD(name, func) \
+    g_test_add("/qemu_storage_daemon/" name, fixture, NULL, setUp, func, tearDown)
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    ADD("one", testOne);
+    ADD("four", testFour);
+    ADD("other-format", testOtherFormat);
+    ADD("base-missing", testBaseMissing);
+    ADD("no-binary", testNoBinary);
+    ADD("ends-at-once", testEndsAtOnce);
+    ADD("says-why", testSaysWhy);
+    ADD("hangs", testHangs);
+    return g_test_run();
+}
