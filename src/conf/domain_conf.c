@@ -40,6 +40,7 @@ domainDiskFree(void *opaque)
     g_free(disk->type);
     g_free(disk->format);
     g_free(disk->file);
+    g_free(disk->dev);
     g_ptr_array_unref(disk->chain);
     g_free(disk);
 }
@@ -134,6 +135,15 @@ domainReadChain(virDomainDisk *disk, const xmlNode *node)
     }
 }
 
+/* 'requisite' drops a medium that is missing at a restore, though not at a boot. */
+static gboolean
+domainIsOptional(const xmlNode *node)
+{
+    g_autofree char *policy = domainChildProp(node, "source", "startupPolicy");
+
+    return g_strcmp0(policy, "optional") == 0;
+}
+
 static virDomainDisk *
 domainReadDisk(const xmlNode *node, GError **error)
 {
@@ -161,11 +171,13 @@ domainReadDisk(const xmlNode *node, GError **error)
     disk->format = domainChildProp(node, "driver", "type");
     if (g_str_equal(disk->type, "file"))
         disk->file = domainChildProp(node, "source", "file");
+    else if (g_str_equal(disk->type, "block"))
+        disk->dev = domainChildProp(node, "source", "dev");
 
     disk->readonly = virSnapXMLChild(node, "readonly") != NULL;
     disk->shareable = virSnapXMLChild(node, "shareable") != NULL;
-    disk->data_file = domainHasDescendant(node, "dataStore");
     disk->encrypted = domainHasDescendant(node, "encryption");
+    disk->optional = domainIsOptional(node);
     disk->sliced = domainHasDescendant(node, "slices");
     domainReadChain(disk, node);
     return disk;
@@ -286,6 +298,63 @@ virDomainDefCopyDisk(xmlDoc *def, xmlDoc *from, const char *target)
     xmlReplaceNode(old, xmlDocCopyNode(disk, def, 1));
     xmlFreeNode(old);
     return TRUE;
+}
+
+gboolean
+virDomainDefCopyDiskSource(xmlDoc *def, xmlDoc *from, const char *target)
+{
+    static const char *const parts[] = { "source", "backingStore", "auth",
+                                         "encryption", "mirror" };
+    xmlNode *disk = domainFindDisk(def, target);
+    xmlNode *other = domainFindDisk(from, target);
+    g_autofree char *type = NULL;
+    g_autofree char *format = NULL;
+
+    if (!disk || !other)
+        return FALSE;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(parts); i++)
+        domainDropChildren(disk, parts[i]);
+    for (gsize i = 0; i < G_N_ELEMENTS(parts) - 1; i++) {
+        xmlNode *part = virSnapXMLChild(other, parts[i]);
+
+        if (part)
+            xmlAddChild(disk, xmlDocCopyNode(part, def, 1));
+    }
+
+    type = virSnapXMLProp(other, "type");
+    format = domainChildProp(other, "driver", "type");
+    xmlSetProp(disk, (const xmlChar *)"type",
+               (const xmlChar *)(type ? type : "file"));
+    xmlSetProp(domainNeedChild(disk, "driver"), (const xmlChar *)"type",
+               (const xmlChar *)(format ? format : "raw"));
+    return TRUE;
+}
+
+char *
+virDomainDefGetText(xmlDoc *def, const char *element)
+{
+    const xmlNode *node = virSnapXMLChild(xmlDocGetRootElement(def), element);
+
+    return node ? virSnapXMLText(node) : NULL;
+}
+
+GPtrArray *
+virDomainDefGetBootFiles(xmlDoc *def)
+{
+    g_autoptr(GPtrArray) nodes =
+        virSnapXMLNodes(def, "/domain/os/kernel | /domain/os/initrd | "
+                        "/domain/os/dtb | /domain/os/loader");
+    GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint i = 0; i < nodes->len; i++) {
+        char *file = virSnapXMLText(g_ptr_array_index(nodes, i));
+
+        if (file)
+            g_ptr_array_add(files, file);
+    }
+
+    return files;
 }
 
 void

@@ -21,9 +21,10 @@ struct _virDomainDisk {
     char *type;        /* "file", "block", "network", "volume", ... */
     char *format;      /* <driver type=>; NULL where not said */
     char *file;        /* <source file=>; NULL: no medium, or another type */
+    char *dev;         /* <source dev=> of type block */
     gboolean readonly;
     gboolean shareable;
-    gboolean data_file;  /* the definition names a qcow2 data file (<dataStore>) */
+    gboolean optional;   /* may be missing at a start (startupPolicy) */
     gboolean encrypted;
     gboolean sliced;     /* only a part of the file is the disk */
     GPtrArray *chain;  /* of virDomainImage: the <backingStore>s, from the top;
@@ -48,6 +49,17 @@ gboolean virDomainDefSetDiskFile(xmlDoc *def, const char *target, const char *fi
 /* Replaces the disk `target` of def by a copy of that disk of from. FALSE where
  * either has no such disk. */
 gboolean virDomainDefCopyDisk(xmlDoc *def, xmlDoc *from, const char *target);
+
+/* The same for its image alone: type, format, <source>; what the guest sees of the
+ * disk stays. */
+gboolean virDomainDefCopyDiskSource(xmlDoc *def, xmlDoc *from, const char *target);
+
+/* The text of <name>, <uuid> and the like; NULL where there is none. */
+char *virDomainDefGetText(xmlDoc *def, const char *element);
+
+/* Files outside the disks that a start needs: kernel, initrd, dtb, loader; of char *.
+ */
+GPtrArray *virDomainDefGetBootFiles(xmlDoc *def);
 
 void virDomainDefSetName(xmlDoc *def, const char *name);
 

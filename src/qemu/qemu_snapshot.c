@@ -22,6 +22,7 @@
 #include "config.h"
 
 #include "qemu_snapshot.h"
+#include "qemu_snapshot_check.h"
 #include "qemu_snapshot_discard.h"
 #include "qemu_snapshot_overlay.h"
 #include "qemu_snapshot_plan.h"
@@ -31,7 +32,9 @@ typedef struct _qemuSnapshotRevertState qemuSnapshotRevertState;
 struct _qemuSnapshotRevertState {
     qemuSnapshotPlan *plan;
     qemuSnapshotOverlays *overlays;
+    gboolean persisted;    /* a transient domain, by us */
     gboolean stopped;      /* by us */
+    gboolean defined;      /* the new configuration */
 };
 
 typedef struct _qemuSnapshotStep qemuSnapshotStep;
@@ -56,10 +59,72 @@ undoCreate(qemuSnapshotRevertState *state, GError **error)
     return TRUE;
 }
 
+/* libvirt looks at the configuration while the storage daemon opens the images. */
 static gboolean
 stepVerify(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotOverlaysVerify(state->overlays, error);
+    return qemuSnapshotCheckConfig(state->plan, error) &&
+        qemuSnapshotOverlaysVerify(state->overlays, error);
+}
+
+static gboolean
+stepGuard(qemuSnapshotRevertState *state, GError **error)
+{
+    return qemuSnapshotGuardCheck(state->plan->guard, error);
+}
+
+static gboolean
+define(qemuSnapshotRevertState *state, const char *xml, GError **error)
+{
+    virConnectPtr conn = virDomainGetConnect(state->plan->dom);
+    g_autoptr(virDomain) dom = virDomainDefineXML(conn, xml);
+
+    if (dom)
+        return TRUE;
+
+    virSnapErrorSetLibvirt(error, _("cannot define domain '%s'"),
+                           state->plan->domain);
+    return FALSE;
+}
+
+/* A transient domain ends to exist when it is stopped, and its snapshots with it,
+ * unless it has a persistent definition by then. */
+static gboolean
+stepPersist(qemuSnapshotRevertState *state, GError **error)
+{
+    if (!state->plan->transient)
+        return TRUE;
+
+    if (!define(state, state->plan->old_xml, error))
+        return FALSE;
+
+    state->persisted = TRUE;
+    return qemuSnapshotGuardRenew(state->plan->guard, error);
+}
+
+/* Only one that runs can be without a definition. */
+static gboolean
+makeTransient(qemuSnapshotRevertState *state, GError **error)
+{
+    const qemuSnapshotPlan *plan = state->plan;
+    unsigned int flags = VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
+        VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM;
+
+    if (virDomainIsActive(plan->dom) == 1 &&
+        virDomainUndefineFlags(plan->dom, flags) == 0)
+        return TRUE;
+
+    virSnapErrorSetLibvirt(error, _("domain '%s', which was transient, is left "
+                                    "persistent"), plan->domain);
+    return FALSE;
+}
+
+static gboolean
+undoPersist(qemuSnapshotRevertState *state, GError **error)
+{
+    if (state->persisted)
+        makeTransient(state, error);
+    return TRUE;
 }
 
 static gboolean
@@ -121,23 +186,32 @@ undoSwitch(qemuSnapshotRevertState *state, GError **error)
 }
 
 static gboolean
-define(qemuSnapshotRevertState *state, const char *xml, GError **error)
-{
-    virConnectPtr conn = virDomainGetConnect(state->plan->dom);
-    g_autoptr(virDomain) dom = virDomainDefineXML(conn, xml);
-
-    if (dom)
-        return TRUE;
-
-    virSnapErrorSetLibvirt(error, _("cannot define domain '%s'"),
-                           state->plan->domain);
-    return FALSE;
-}
-
-static gboolean
 stepDefine(qemuSnapshotRevertState *state, GError **error)
 {
-    return define(state, state->plan->new_xml, error);
+    /* it took its time to stop, and may have been defined or snapshotted since */
+    if (state->stopped && !qemuSnapshotGuardCheck(state->plan->guard, error))
+        return FALSE;
+
+    state->defined = define(state, state->plan->new_xml, error);
+    return state->defined;
+}
+
+/* Whether the persistent definition is, or may be, on one of the new overlays. */
+static gboolean
+isOnOverlay(const qemuSnapshotPlan *plan)
+{
+    g_autoptr(GPtrArray) disks =
+        qemuSnapshotReadDisks(plan->dom, VIR_DOMAIN_XML_INACTIVE, NULL, NULL);
+
+    for (guint i = 0; disks && i < disks->len; i++) {
+        virDomainDisk *at = g_ptr_array_index(disks, i);
+        qemuSnapshotPlanDisk *disk = qemuSnapshotPlanFindDisk(plan, at->target);
+
+        if (disk && !disk->in_place && g_strcmp0(at->file, disk->overlay) == 0)
+            return TRUE;
+    }
+
+    return !disks;
 }
 
 static gboolean
@@ -145,6 +219,10 @@ undoDefine(qemuSnapshotRevertState *state, GError **error)
 {
     g_autoptr(GError) cause = NULL;
 
+    /* where libvirt could not make the new one it has kept the old one, or what
+     * someone else made of it meanwhile */
+    if (!state->defined && !isOnOverlay(state->plan))
+        return TRUE;
     if (define(state, state->plan->old_xml, &cause))
         return TRUE;
 
@@ -154,11 +232,36 @@ undoDefine(qemuSnapshotRevertState *state, GError **error)
     return FALSE;
 }
 
+static int
+boot(const qemuSnapshotPlan *plan)
+{
+    unsigned int flags = 0;
+
+    if (plan->start_paused)
+        flags |= VIR_DOMAIN_START_PAUSED;
+    if (plan->reset_nvram)
+        flags |= VIR_DOMAIN_START_RESET_NVRAM;
+
+    return virDomainCreateWithFlags(plan->dom, flags);
+}
+
+static int
+restore(const qemuSnapshotPlan *plan)
+{
+    unsigned int flags = plan->start_paused ? VIR_DOMAIN_SAVE_PAUSED :
+        VIR_DOMAIN_SAVE_RUNNING;
+
+    if (plan->reset_nvram)
+        flags |= VIR_DOMAIN_SAVE_RESET_NVRAM;
+
+    return virDomainRestoreFlags(virDomainGetConnect(plan->dom), plan->memory_file,
+                                 plan->restore_xml, flags);
+}
+
 static gboolean
 stepStart(qemuSnapshotRevertState *state, GError **error)
 {
     const qemuSnapshotPlan *plan = state->plan;
-    unsigned int flags = plan->start_paused ? VIR_DOMAIN_START_PAUSED : 0;
 
     /* memory that was saved on other disks must never come back on these */
     if (plan->drop_save && virDomainManagedSaveRemove(plan->dom, 0) < 0) {
@@ -167,11 +270,11 @@ stepStart(qemuSnapshotRevertState *state, GError **error)
         return FALSE;
     }
 
-    if (!plan->start)
+    if (plan->start == QEMU_SNAPSHOT_START_NONE)
         return TRUE;
 
     qemuSnapshotOverlaysRelease(state->overlays);
-    if (virDomainCreateWithFlags(plan->dom, flags) == 0)
+    if ((plan->start == QEMU_SNAPSHOT_START_RESTORE ? restore(plan) : boot(plan)) == 0)
         return TRUE;
 
     virSnapErrorSetLibvirt(error, _("cannot start domain '%s' on the reverted "
@@ -198,6 +301,12 @@ stepRecord(qemuSnapshotRevertState *state, GError **error)
 }
 
 static gboolean
+stepRelease(qemuSnapshotRevertState *state, GError **error)
+{
+    return !state->persisted || makeTransient(state, error);
+}
+
+static gboolean
 stepDiscard(qemuSnapshotRevertState *state, GError **error)
 {
     qemuSnapshotDiscard(state->plan);
@@ -207,6 +316,8 @@ stepDiscard(qemuSnapshotRevertState *state, GError **error)
 static const qemuSnapshotStep steps[] = {
     { "create",  stepCreate,  undoCreate },
     { "verify",  stepVerify,  NULL },
+    { "guard",   stepGuard,   NULL },
+    { "persist", stepPersist, undoPersist },
     { "stop",    stepStop,    undoStop },
     { "switch",  stepSwitch,  undoSwitch },
     { "define",  stepDefine,  undoDefine },
@@ -216,6 +327,7 @@ static const qemuSnapshotStep steps[] = {
 /* After these the domain is reverted: nothing is taken back any more. */
 static const qemuSnapshotStep closing_steps[] = {
     { "record",  stepRecord,  NULL },
+    { "release", stepRelease, NULL },
     { "discard", stepDiscard, NULL },
 };
 

@@ -41,6 +41,20 @@ isListed(const qemuSnapshotPlan *plan, const char *file)
     return FALSE;
 }
 
+static gboolean
+isReused(const qemuSnapshotPlan *plan, const char *key)
+{
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+        g_autofree char *other = disk->reused ? virSnapFileKey(disk->overlay) : NULL;
+
+        if (g_strcmp0(other, key) == 0)
+            return TRUE;
+    }
+
+    return FALSE;
+}
+
 static void
 discardFree(void *data)
 {
@@ -58,7 +72,7 @@ discardConsider(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
     g_autofree char *key = virSnapFileKey(file);
     virDomainSnapshotRevertDiscard *discard;
 
-    if (isListed(plan, file) ||
+    if (isListed(plan, file) || isReused(plan, key) ||
         g_hash_table_contains(source->tree->states, key) ||
         !g_file_test(file, G_FILE_TEST_IS_REGULAR) ||
         (!g_hash_table_contains(source->tree->made, key) &&
@@ -119,14 +133,17 @@ qemuSnapshotDiscardForetell(qemuSnapshotPlan *plan, GError **error)
 }
 
 static void
-discardFile(const char *file, GHashTable *others)
+discardFile(const char *file, GHashTable *states, GHashTable *others)
 {
     g_autofree char *key = virSnapFileKey(file);
+    const char *snapshot = g_hash_table_lookup(states, key);
     const char *user = g_hash_table_lookup(others, key);
     g_autoptr(GError) error = NULL;
     gboolean in_use = FALSE;
 
-    if (user)
+    if (snapshot)
+        g_warning(_("image '%s' is kept: snapshot '%s' needs it"), file, snapshot);
+    else if (user)
         g_warning(_("image '%s' is kept: domain '%s' uses it"), file, user);
     else if (!virSnapLockInUse(file, &in_use, &error))
         g_warning(_("image '%s' is kept: %s"), file, error->message);
@@ -139,6 +156,7 @@ discardFile(const char *file, GHashTable *others)
 void
 qemuSnapshotDiscard(const qemuSnapshotPlan *plan)
 {
+    g_autoptr(qemuSnapshotTree) tree = NULL;
     g_autoptr(GHashTable) others = NULL;
     g_autoptr(GError) error = NULL;
     gboolean any = plan->discards->len > 0;
@@ -149,7 +167,9 @@ qemuSnapshotDiscard(const qemuSnapshotPlan *plan)
     if (!any)
         return;
 
-    if (!(others = qemuSnapshotReadOtherDomains(plan->dom, &error))) {
+    /* a snapshot may have been taken since */
+    if (!(tree = qemuSnapshotTreeRead(plan->dom, plan->snapshot, &error)) ||
+        !(others = qemuSnapshotReadOtherDomains(plan->dom, &error))) {
         g_warning(_("the images that domain '%s' has left are kept: %s"),
                   plan->domain, error->message);
         return;
@@ -159,13 +179,13 @@ qemuSnapshotDiscard(const qemuSnapshotPlan *plan)
         virDomainSnapshotRevertDiscard *discard =
             g_ptr_array_index(plan->discards, i);
 
-        discardFile(discard->file, others);
+        discardFile(discard->file, tree->states, others);
     }
 
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
 
         if (disk->in_place)
-            discardFile(disk->kept, others);
+            discardFile(disk->kept, tree->states, others);
     }
 }

@@ -15,6 +15,7 @@
 
 #include "qemu_snapshot_name.h"
 #include "virsnaperror.h"
+#include "virsnapfile.h"
 
 /* More overlays of one snapshot than this are a loop, not a need. */
 #define NUMBER_MAX 100000
@@ -35,9 +36,10 @@ nameStem(const char *base)
 static gboolean
 nameIsFree(const char *path, GHashTable *taken)
 {
+    g_autofree char *resolved = virSnapFileResolve(path);
     struct stat st;
 
-    return !g_hash_table_contains(taken, path) && lstat(path, &st) < 0;
+    return !g_hash_table_contains(taken, resolved) && lstat(path, &st) < 0;
 }
 
 char *

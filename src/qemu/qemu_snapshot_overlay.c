@@ -61,6 +61,7 @@ overlaysSetPlan(qemuSnapshotOverlays *overlays, const qemuSnapshotPlan *plan)
         overlays->overlays[i].disk = disk->target;
         overlays->overlays[i].file = disk->file;
         overlays->overlays[i].chain = disk->chain;
+        overlays->overlays[i].exists = disk->reused;
         overlays->overlays[i].fd = -1;
     }
 }
@@ -83,13 +84,27 @@ qemuSnapshotOverlaysFree(qemuSnapshotOverlays *overlays)
     g_free(overlays);
 }
 
+static int
+overlayOpen(const qemuSnapshotPlanDisk *disk, GError **error)
+{
+    int fd;
+
+    if (!disk->reused)
+        return virSnapFileCreate(disk->file, &disk->like, error);
+
+    if ((fd = open(disk->file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) < 0)
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("cannot open overlay '%s'"), disk->file);
+    return fd;
+}
+
 static gboolean
 overlaysMakeFiles(qemuSnapshotOverlays *overlays, GError **error)
 {
     for (guint i = 0; i < overlays->plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
 
-        overlays->overlays[i].fd = virSnapFileCreate(disk->file, &disk->like, error);
+        overlays->overlays[i].fd = overlayOpen(disk, error);
         if (overlays->overlays[i].fd < 0) {
             g_prefix_error(error, _("disk '%s': "), disk->target);
             return FALSE;
@@ -172,10 +187,16 @@ overlayCheckHeader(const qemuStorageOverlay *overlay, GError **error)
     if (!image)
         return FALSE;
 
+    /* one that exists was checked before, and may have been resized or name its
+     * backing image in another way */
+    if (overlay->exists)
+        return TRUE;
+
     if (g_strcmp0(image->backing, base->file) == 0 &&
         g_strcmp0(image->backing_format, base->format) == 0 &&
         image->size == base->size)
         return TRUE;
+
 
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
                 _("overlay '%s' of disk '%s' does not stand on '%s'"),
@@ -255,7 +276,7 @@ qemuSnapshotOverlaysRemove(qemuSnapshotOverlays *overlays)
         qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
 
         if (overlays->overlays[i].fd >= 0 && !overlays->switched[i] &&
-            unlink(disk->file) < 0)
+            !disk->reused && unlink(disk->file) < 0)
             g_warning(_("overlay '%s' can't be removed: %s"), disk->file,
                       g_strerror(errno));
         if (overlays->linked[i] && unlink(disk->kept) < 0)

@@ -15,8 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "libvirt-domain-snapshot.h"
 #include "qemu_snapshot_name.h"
 #include "qemu_snapshot_place.h"
+#include "qemu_snapshot_reuse.h"
 #include "virsnaperror.h"
 #include "virsnapfile.h"
 #include "virsnapqcow2.h"
@@ -25,14 +27,15 @@ typedef struct _placeContext placeContext;
 struct _placeContext {
     qemuSnapshotPlan *plan;
     const qemuSnapshotSource *source;
-    gboolean keep_current;
-    GHashTable *taken;       /* set of paths that no overlay may have */
+    unsigned int flags;      /* of the public call */
+    GHashTable *taken;       /* resolved path -> the disk of the plan that it is for,
+                              * or "": paths that no overlay may have */
 };
 
 static void
-takePath(GHashTable *taken, const char *path)
+takePath(GHashTable *taken, const char *path, const char *target)
 {
-    g_hash_table_add(taken, g_canonicalize_filename(path, "/"));
+    g_hash_table_insert(taken, virSnapFileResolve(path), g_strdup(target));
 }
 
 static void
@@ -42,7 +45,7 @@ takeDisks(GHashTable *taken, GPtrArray *disks)
         virDomainDisk *disk = g_ptr_array_index(disks, i);
 
         if (disk->file)
-            takePath(taken, disk->file);
+            takePath(taken, disk->file, "");
     }
 }
 
@@ -50,22 +53,23 @@ static GHashTable *
 takenPaths(const qemuSnapshotSource *source)
 {
     GHashTable *taken = g_hash_table_new_full(g_str_hash, g_str_equal,
-                                              g_free, NULL);
+                                              g_free, g_free);
     GHashTableIter iter;
     void *path;
 
     g_hash_table_iter_init(&iter, source->tree->paths);
     while (g_hash_table_iter_next(&iter, &path, NULL))
-        takePath(taken, path);
+        takePath(taken, path, "");
     takeDisks(taken, source->now_disks);
     takeDisks(taken, source->next_disks);
     takeDisks(taken, source->then_disks);
+    takeDisks(taken, source->state_disks);
 
     return taken;
 }
 
 static gboolean
-isFileOf(GPtrArray *disks, const char *target, const char *path)
+isFileOf(GPtrArray *disks, const char *target, const char *path) /* resolved */
 {
     virDomainDisk *disk = virDomainDisksFind(disks, target);
     g_autofree char *file = NULL;
@@ -73,7 +77,7 @@ isFileOf(GPtrArray *disks, const char *target, const char *path)
     if (!disk || !disk->file)
         return FALSE;
 
-    file = g_canonicalize_filename(disk->file, "/");
+    file = virSnapFileResolve(disk->file);
     return g_str_equal(file, path);
 }
 
@@ -98,7 +102,7 @@ placeInPlace(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
     const char *owner = g_hash_table_lookup(ctx->source->tree->states, key);
     g_autoptr(GHashTable) others = NULL;
 
-    if (ctx->keep_current) {
+    if (ctx->flags & VIR_DOMAIN_SNAPSHOT_REVERT_KEEP_CURRENT) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_INVALID_ARG,
                     _("the overlay of disk '%s' can't replace the current one, "
                       "'%s', which is to be kept"), disk->target, path);
@@ -128,25 +132,52 @@ placeInPlace(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
     return TRUE;
 }
 
+/* Refuses the path of an image of this domain, or of another disk's overlay. */
 static gboolean
-placeNamed(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
-           GError **error)
+checkFree(placeContext *ctx, const qemuSnapshotPlanDisk *disk, const char *path,
+          const char *resolved, GError **error)
 {
-    const char *owner = g_hash_table_lookup(ctx->source->tree->paths, path);
-    struct stat st;
+    const char *user = g_hash_table_lookup(ctx->taken, resolved);
+    const char *owner = g_hash_table_lookup(ctx->source->tree->paths, resolved);
 
-    if (isFileOf(ctx->source->now_disks, disk->target, path) &&
-        isFileOf(ctx->source->next_disks, disk->target, path))
-        return placeInPlace(ctx, disk, path, error);
+    if (!user)
+        return TRUE;
 
-    if (g_hash_table_contains(ctx->taken, path)) {
+    if (*user)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_XML_ERROR,
+                    _("disks '%s' and '%s' can't both have the overlay '%s'"),
+                    user, disk->target, path);
+    else
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
                     _("the overlay '%s' of disk '%s' would take the path of an "
                       "image of %s '%s'"), path, disk->target,
                     owner ? _("snapshot") : _("domain"),
                     owner ? owner : ctx->plan->domain);
-        return FALSE;
+    return FALSE;
+}
+
+static gboolean
+placeNamed(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
+           GError **error)
+{
+    g_autofree char *resolved = virSnapFileResolve(path);
+    const char *user = g_hash_table_lookup(ctx->taken, resolved);
+    struct stat st;
+
+    if (ctx->flags & VIR_DOMAIN_SNAPSHOT_REVERT_REUSE_EXT) {
+        /* an image of the domain may be one that it left and kept */
+        if (user && *user && !checkFree(ctx, disk, path, resolved, error))
+            return FALSE;
+        takePath(ctx->taken, path, disk->target);
+        return qemuSnapshotReuse(disk, ctx->source, path, error);
     }
+
+    if (isFileOf(ctx->source->now_disks, disk->target, resolved) &&
+        isFileOf(ctx->source->next_disks, disk->target, resolved))
+        return placeInPlace(ctx, disk, path, error);
+
+    if (!checkFree(ctx, disk, path, resolved, error))
+        return FALSE;
 
     if (lstat(path, &st) == 0 || errno != ENOENT) {
         if (errno == ENOTDIR || errno == EACCES || errno == ENAMETOOLONG)
@@ -162,7 +193,7 @@ placeNamed(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
 
     disk->overlay = g_strdup(path);
     disk->file = g_strdup(path);
-    takePath(ctx->taken, path);
+    takePath(ctx->taken, path, disk->target);
     return TRUE;
 }
 
@@ -177,7 +208,7 @@ placeGenerated(placeContext *ctx, qemuSnapshotPlanDisk *disk, GError **error)
         return FALSE;
 
     disk->file = g_strdup(disk->overlay);
-    takePath(ctx->taken, disk->overlay);
+    takePath(ctx->taken, disk->overlay, disk->target);
     return TRUE;
 }
 
@@ -198,25 +229,13 @@ checkFolder(const qemuSnapshotPlanDisk *disk, GError **error)
     return FALSE;
 }
 
-static qemuSnapshotPlanDisk *
-findPlanDisk(const qemuSnapshotPlan *plan, const char *target)
-{
-    for (guint i = 0; i < plan->disks->len; i++) {
-        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
-
-        if (g_str_equal(disk->target, target))
-            return disk;
-    }
-
-    return NULL;
-}
-
 /* The disk of the plan that an entry of the document means. */
 static qemuSnapshotPlanDisk *
 matchEntry(placeContext *ctx, const char *name, GError **error)
 {
-    virDomainDisk *then = virDomainDisksFind(ctx->source->then_disks, name);
-    qemuSnapshotPlanDisk *disk = then ? findPlanDisk(ctx->plan, then->target) : NULL;
+    virDomainDisk *then = virDomainDisksFind(ctx->source->state_disks, name);
+    qemuSnapshotPlanDisk *disk =
+        then ? qemuSnapshotPlanFindDisk(ctx->plan, then->target) : NULL;
 
     if (!then)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -254,11 +273,11 @@ placeDocument(placeContext *ctx, const virDomainSnapshotRevertDef *def,
 
 gboolean
 qemuSnapshotPlace(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
-                  const virDomainSnapshotRevertDef *def, gboolean keep_current,
+                  const virDomainSnapshotRevertDef *def, unsigned int flags,
                   GError **error)
 {
     g_autoptr(GHashTable) taken = takenPaths(source);
-    placeContext ctx = { plan, source, keep_current, taken };
+    placeContext ctx = { plan, source, flags, taken };
 
     if (!placeDocument(&ctx, def, error))
         return FALSE;
@@ -268,7 +287,7 @@ qemuSnapshotPlace(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
 
         if (!disk->overlay && !placeGenerated(&ctx, disk, error))
             return FALSE;
-        if (!checkFolder(disk, error))
+        if (!disk->reused && !checkFolder(disk, error))
             return FALSE;
     }
 

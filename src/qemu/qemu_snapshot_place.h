@@ -8,10 +8,10 @@
 #include "qemu_snapshot_plan.h"
 #include "qemu_snapshot_source.h"
 
-/* Fills in overlay, file, kept and in_place of the plan's disks: as the document
- * (NULL: none) names them, or by generated names. Refuses what a document may
+/* Fills in overlay, file, kept, in_place and reused of the plan's disks: as the
+ * document (NULL: none) names them, or by generated names. Refuses what a document may
  * not ask for, and folders in which no overlay can be made. */
 gboolean qemuSnapshotPlace(qemuSnapshotPlan *plan,
                            const qemuSnapshotSource *source,
                            const virDomainSnapshotRevertDef *def,
-                           gboolean keep_current, GError **error);
+                           unsigned int flags, GError **error);

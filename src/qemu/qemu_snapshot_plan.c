@@ -17,6 +17,8 @@
 #include <stdlib.h>
 
 #include "libvirt-domain-snapshot.h"
+#include "qemu_snapshot_check.h"
+#include "qemu_snapshot_definition.h"
 #include "qemu_snapshot_discard.h"
 #include "qemu_snapshot_place.h"
 #include "qemu_snapshot_plan.h"
@@ -28,10 +30,10 @@
 #define FLAGS_SUPPORTED (VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING | \
                          VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED | \
                          VIR_DOMAIN_SNAPSHOT_REVERT_FORCE | \
+                         VIR_DOMAIN_SNAPSHOT_REVERT_RESET_NVRAM | \
                          VIR_DOMAIN_SNAPSHOT_REVERT_VALIDATE | \
+                         VIR_DOMAIN_SNAPSHOT_REVERT_REUSE_EXT | \
                          VIR_DOMAIN_SNAPSHOT_REVERT_KEEP_CURRENT)
-#define FLAGS_LATER (VIR_DOMAIN_SNAPSHOT_REVERT_RESET_NVRAM | \
-                     VIR_DOMAIN_SNAPSHOT_REVERT_REUSE_EXT)
 #define FLAGS_START (VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING | \
                      VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED)
 
@@ -56,6 +58,10 @@ qemuSnapshotPlanFree(qemuSnapshotPlan *plan)
 
     if (plan->dom)
         virDomainFree(plan->dom);
+    qemuSnapshotGuardFree(plan->guard);
+    g_free(plan->domain);
+    g_free(plan->memory_file);
+    g_free(plan->restore_xml);
     g_ptr_array_unref(plan->disks);
     g_ptr_array_unref(plan->discards);
     g_free(plan->old_xml);
@@ -67,7 +73,7 @@ qemuSnapshotPlanFree(qemuSnapshotPlan *plan)
 static gboolean
 planCheckFlags(unsigned int flags, GError **error)
 {
-    unsigned int unknown = flags & ~(FLAGS_SUPPORTED | FLAGS_LATER);
+    unsigned int unknown = flags & ~FLAGS_SUPPORTED;
 
     if (unknown)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_INVALID_ARG,
@@ -76,69 +82,10 @@ planCheckFlags(unsigned int flags, GError **error)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_INVALID_ARG,
                     _("the flags to end running and to end paused are mutually "
                       "exclusive"));
-    else if (flags & VIR_DOMAIN_SNAPSHOT_REVERT_RESET_NVRAM)
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
-                    _("resetting NVRAM in a revert is not supported yet"));
-    else if (flags & VIR_DOMAIN_SNAPSHOT_REVERT_REUSE_EXT)
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
-                    _("reusing overlays that exist is not supported yet"));
     else
         return TRUE;
 
     return FALSE;
-}
-
-/* Whether the file is one of those that hold the snapshot's state of the disk. */
-static gboolean
-planHoldsState(const qemuSnapshotPlanDisk *disk, const char *file)
-{
-    g_autofree char *key = virSnapFileKey(file);
-
-    for (guint i = 0; i < disk->chain->len; i++) {
-        const virSnapImage *image = g_ptr_array_index(disk->chain, i);
-        g_autofree char *other = virSnapFileKey(image->file);
-
-        if (g_str_equal(key, other))
-            return TRUE;
-    }
-
-    return FALSE;
-}
-
-static gboolean
-planCheckDirect(const qemuSnapshotPlan *plan, GPtrArray *definition,
-                GError **error)
-{
-    for (guint i = 0; i < plan->disks->len; i++) {
-        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
-        virDomainDisk *at = virDomainDisksFind(definition, disk->target);
-
-        if (!at || !at->file || !planHoldsState(disk, at->file))
-            continue;
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
-                    _("disk '%s' of domain '%s' is directly on '%s', which holds "
-                      "the state of snapshot '%s' and may have been changed"),
-                    disk->target, plan->domain, at->file, plan->snapshot);
-        return FALSE;
-    }
-
-    return TRUE;
-}
-
-/* What the caller must know to want. */
-static gboolean
-planCheckRisks(const qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
-               GError **error)
-{
-    if (source->managed_save) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
-                    _("domain '%s' has a managed save, which would be lost"),
-                    plan->domain);
-        return FALSE;
-    }
-
-    return planCheckDirect(plan, source->now_disks, error) &&
-        planCheckDirect(plan, source->next_disks, error);
 }
 
 /* Owner, group and mode for the overlay: those of the image that the disk is on,
@@ -187,8 +134,8 @@ planAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
     g_autoptr(GError) cause = NULL;
     qemuSnapshotPlanDisk *disk;
 
-    if (!then->file || !g_path_is_absolute(then->file) || then->data_file ||
-        then->encrypted || then->sliced) {
+    if (!then->file || !g_path_is_absolute(then->file) || then->encrypted ||
+        then->sliced) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
                     _("disk '%s' was not on a plain, unencrypted file in snapshot "
                       "'%s'; reverting it is not supported yet"),
@@ -213,23 +160,33 @@ planAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
     return planStatReplaced(disk, source, error);
 }
 
+/* A disk that was plugged into the running domain alone comes back with its memory
+ * or not at all. */
+static gboolean
+planWantsDisk(const qemuSnapshotSource *source, const virDomainDisk *disk)
+{
+    return source->memory_doc ||
+        virDomainDisksFind(source->then_disks, disk->target);
+}
+
 static gboolean
 planAddDisks(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
              GError **error)
 {
-    for (guint i = 0; i < source->then_disks->len; i++) {
-        virDomainDisk *then = g_ptr_array_index(source->then_disks, i);
+    for (guint i = 0; i < source->state_disks->len; i++) {
+        virDomainDisk *disk = g_ptr_array_index(source->state_disks, i);
 
-        switch (qemuSnapshotSourceLocation(source, then)) {
+        switch (qemuSnapshotSourceLocation(source, disk)) {
         case VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL:
-            if (!planAddDisk(plan, source, then, error))
+            if (planWantsDisk(source, disk) &&
+                !planAddDisk(plan, source, disk, error))
                 return FALSE;
             break;
         case VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL:
             g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
                         _("disk '%s' has an internal snapshot in snapshot '%s', "
                           "which can't be reverted to new overlays"),
-                        then->target, plan->snapshot);
+                        disk->target, plan->snapshot);
             return FALSE;
         case VIR_DOMAIN_SNAPSHOT_LOCATION_NONE:
         case VIR_DOMAIN_SNAPSHOT_LOCATION_MANUAL:
@@ -237,7 +194,7 @@ planAddDisks(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
         }
     }
 
-    if (plan->disks->len > 0)
+    if (plan->disks->len > 0 || source->memory_doc)
         return TRUE;
 
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -246,86 +203,40 @@ planAddDisks(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
     return FALSE;
 }
 
-/* A disk that the snapshot left out stays on its present image, with its
- * present settings; media that can't have changed are the snapshot's. */
+/* Without a flag the domain ends in the state in which the snapshot found it. */
 static gboolean
-keepsPresent(const qemuSnapshotSource *source, const virDomainDisk *then)
+planDecideState(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
+                unsigned int flags, GError **error)
 {
-    if (then->readonly || !(g_str_equal(then->device, "disk") ||
-                            g_str_equal(then->device, "lun")))
+    plan->dom = source->dom;
+    virDomainRef(plan->dom);
+    plan->domain = g_strdup(source->name);
+    plan->active = source->active;
+    plan->paused = source->paused;
+    plan->transient = source->transient;
+    plan->drop_save = source->managed_save;
+    plan->memory_file = g_strdup(source->memory_doc ? source->info->memory_file : NULL);
+    plan->reset_nvram = (flags & VIR_DOMAIN_SNAPSHOT_REVERT_RESET_NVRAM) != 0;
+    plan->start_paused = (flags & VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED) != 0;
+
+    if (source->memory_doc) {
+        plan->start = QEMU_SNAPSHOT_START_RESTORE;
+        if (!(flags & FLAGS_START))
+            plan->start_paused = g_str_equal(source->info->state, "paused");
+    } else if (flags & FLAGS_START) {
+        plan->start = QEMU_SNAPSHOT_START_BOOT;
+    }
+
+    /* it would end to exist, and its snapshots with it */
+    if (plan->transient && plan->start == QEMU_SNAPSHOT_START_NONE) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("the transient domain '%s' can't be reverted to snapshot '%s', "
+                      "which is of an inactive one, unless it is to run or to be "
+                      "paused afterwards"), plan->domain, plan->snapshot);
         return FALSE;
-
-    return qemuSnapshotSourceLocation(source, then) !=
-        VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL;
-}
-
-/* target -> file: the overlays that reverts made and the new definition is on. */
-static GHashTable *
-planRecordOverlays(const qemuSnapshotPlan *plan, const qemuSnapshotSource *source)
-{
-    g_autoptr(GHashTable) before = virDomainDefGetOverlays(source->next_doc);
-    GHashTable *overlays = g_hash_table_new_full(g_str_hash, g_str_equal,
-                                                 g_free, g_free);
-
-    for (guint i = 0; i < source->then_disks->len; i++) {
-        virDomainDisk *then = g_ptr_array_index(source->then_disks, i);
-        const char *file = g_hash_table_lookup(before, then->target);
-
-        if (file && keepsPresent(source, then))
-            g_hash_table_insert(overlays, g_strdup(then->target), g_strdup(file));
     }
 
-    for (guint i = 0; i < plan->disks->len; i++) {
-        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
-
-        g_hash_table_insert(overlays, g_strdup(disk->target),
-                            g_strdup(disk->overlay));
-    }
-
-    return overlays;
-}
-
-static void
-planMakeDefinition(qemuSnapshotPlan *plan, qemuSnapshotSource *source)
-{
-    g_autoptr(GHashTable) overlays = planRecordOverlays(plan, source);
-
-    for (guint i = 0; i < source->then_disks->len; i++) {
-        virDomainDisk *then = g_ptr_array_index(source->then_disks, i);
-
-        if (keepsPresent(source, then))
-            virDomainDefCopyDisk(source->then_doc, source->next_doc, then->target);
-    }
-
-    for (guint i = 0; i < plan->disks->len; i++) {
-        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
-
-        virDomainDefSetDiskFile(source->then_doc, disk->target, disk->overlay);
-    }
-
-    virDomainDefSetName(source->then_doc, plan->domain);
-    virDomainDefRenewGenID(source->then_doc);
-    virDomainDefSetOverlays(source->then_doc, overlays);
-    plan->new_xml = virSnapXMLFormat(source->then_doc, NULL);
-    plan->old_xml = g_strdup(source->next_xml);
-}
-
-/* A target without children names the live overlays from now on, so that
- * libvirt's own deletion of it finds them. */
-static void
-planMakeSnapshot(qemuSnapshotPlan *plan, const qemuSnapshotSource *source)
-{
-    g_autoptr(GHashTable) overlays = g_hash_table_new(g_str_hash, g_str_equal);
-
-    for (guint i = 0; i < plan->disks->len; i++) {
-        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
-
-        g_hash_table_insert(overlays, disk->target, disk->overlay);
-    }
-
-    plan->snapshot_xml =
-        virDomainSnapshotInfoFormat(source->info,
-                                    source->tree->has_children ? NULL : overlays);
+    return TRUE;
 }
 
 static gboolean
@@ -336,25 +247,19 @@ planDecide(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
     gboolean keep = (flags & VIR_DOMAIN_SNAPSHOT_REVERT_KEEP_CURRENT) != 0;
     gboolean force = (flags & VIR_DOMAIN_SNAPSHOT_REVERT_FORCE) != 0;
 
-    plan->active = source->active;
-    plan->paused = source->paused;
-    plan->start = (flags & FLAGS_START) != 0;
-    plan->start_paused = (flags & VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED) != 0;
-    plan->drop_save = source->managed_save;
-    plan->dom = source->dom;
-    virDomainRef(plan->dom);
-
-    if (!planAddDisks(plan, source, error) ||
-        !qemuSnapshotPlace(plan, source, def, keep, error))
+    if (!planDecideState(plan, source, flags, error) ||
+        !planAddDisks(plan, source, error) ||
+        !qemuSnapshotPlace(plan, source, def, flags, error) ||
+        !qemuSnapshotCheckBusy(source, error))
         return FALSE;
-    if (!force && !planCheckRisks(plan, source, error))
+    if (!force && !qemuSnapshotCheckRisks(plan, source, error))
         return FALSE;
     if (!keep)
         qemuSnapshotDiscardPlan(plan, source);
 
-    planMakeDefinition(plan, source);
-    planMakeSnapshot(plan, source);
-    return TRUE;
+    plan->guard = qemuSnapshotGuardNew(source);
+    qemuSnapshotDefinitionMake(plan, source);
+    return qemuSnapshotCheckFiles(plan, error);
 }
 
 qemuSnapshotPlan *
@@ -367,7 +272,6 @@ qemuSnapshotPlanNew(qemuSnapshotDriver *driver,
     gboolean validate = (request->flags & VIR_DOMAIN_SNAPSHOT_REVERT_VALIDATE) != 0;
     virConnectPtr conn;
 
-    plan->domain = request->domain;
     plan->snapshot = request->snapshot;
     plan->disks = g_ptr_array_new_with_free_func(planDiskFree);
     plan->discards = g_ptr_array_new();
@@ -389,6 +293,26 @@ qemuSnapshotPlanNew(qemuSnapshotDriver *driver,
         return NULL;
 
     return g_steal_pointer(&plan);
+}
+
+qemuSnapshotPlanDisk *
+qemuSnapshotPlanFindDisk(const qemuSnapshotPlan *plan, const char *target)
+{
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+
+        if (g_str_equal(disk->target, target))
+            return disk;
+    }
+
+    return NULL;
+}
+
+const char *
+qemuSnapshotPlanStartXML(const qemuSnapshotPlan *plan)
+{
+    return plan->start == QEMU_SNAPSHOT_START_RESTORE ? plan->restore_xml :
+        plan->new_xml;
 }
 
 char *

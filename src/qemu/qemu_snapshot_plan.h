@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "qemu_snapshot.h"
+#include "qemu_snapshot_guard.h"
 #include "snapshot_revert_conf.h"
 
 typedef struct _qemuSnapshotPlanDisk qemuSnapshotPlanDisk;
@@ -20,26 +21,39 @@ struct _qemuSnapshotPlanDisk {
     char *file;            /* where it is made: overlay, or beside it in place */
     char *kept;            /* in place: second name of the image it replaces */
     gboolean in_place;
+    gboolean reused;       /* the caller has made it */
     struct stat like;      /* of the image that it replaces */
 };
+
+typedef enum {
+    QEMU_SNAPSHOT_START_NONE = 0,
+    QEMU_SNAPSHOT_START_BOOT,
+    QEMU_SNAPSHOT_START_RESTORE,   /* from the memory file */
+} qemuSnapshotStart;
 
 typedef struct _qemuSnapshotPlan qemuSnapshotPlan;
 struct _qemuSnapshotPlan {
     virDomainPtr dom;
-    const char *domain;    /* its name */
+    char *domain;          /* its name */
     const char *snapshot;  /* the target's name */
 
     gboolean active;       /* the domain, now */
     gboolean paused;
-    gboolean start;        /* the domain, afterwards */
+    gboolean transient;
+    qemuSnapshotStart start;   /* the domain, afterwards */
     gboolean start_paused;
+    gboolean reset_nvram;
 
     GPtrArray *disks;      /* of qemuSnapshotPlanDisk */
     GPtrArray *discards;   /* of virDomainSnapshotRevertDiscard */
     gboolean drop_save;    /* a managed save is lost: FORCE */
 
+    qemuSnapshotGuard *guard;  /* what the plan rests on */
+
     char *old_xml;         /* the persistent definition as it is */
     char *new_xml;         /* ... and as it will be */
+    char *memory_file;     /* NULL: none */
+    char *restore_xml;     /* the definition to go with it */
     char *snapshot_xml;    /* the target, as it is to be recorded */
 };
 
@@ -50,6 +64,12 @@ qemuSnapshotPlan *qemuSnapshotPlanNew(qemuSnapshotDriver *driver,
                                       GError **error);
 void qemuSnapshotPlanFree(qemuSnapshotPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotPlan, qemuSnapshotPlanFree)
+
+qemuSnapshotPlanDisk *qemuSnapshotPlanFindDisk(const qemuSnapshotPlan *plan,
+                                               const char *target);
+
+/* The definition that the domain starts with, if it is started. */
+const char *qemuSnapshotPlanStartXML(const qemuSnapshotPlan *plan);
 
 /* The plan as a <domainsnapshotrevert> document; freed with g_free(). */
 char *qemuSnapshotPlanFormat(const qemuSnapshotPlan *plan);

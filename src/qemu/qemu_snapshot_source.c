@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "qemu_snapshot_driver.h"
+#include "qemu_snapshot_memory.h"
 #include "qemu_snapshot_source.h"
 #include "virsnaperror.h"
 
@@ -23,36 +24,34 @@ qemuSnapshotSourceFree(qemuSnapshotSource *source)
     qemuSnapshotTreeFree(source->tree);
     g_clear_pointer(&source->then_doc, xmlFreeDoc);
     g_clear_pointer(&source->then_disks, g_ptr_array_unref);
+    g_clear_pointer(&source->state_disks, g_ptr_array_unref);
+    g_clear_pointer(&source->memory_doc, xmlFreeDoc);
     g_clear_pointer(&source->now_disks, g_ptr_array_unref);
     g_clear_pointer(&source->next_doc, xmlFreeDoc);
     g_clear_pointer(&source->next_disks, g_ptr_array_unref);
     g_free(source->next_xml);
+    g_free(source->name);
     g_free(source);
 }
 
 static gboolean
-sourceReadState(qemuSnapshotSource *source, const char *name, GError **error)
+sourceReadState(qemuSnapshotSource *source, GError **error)
 {
     int state = 0;
+    int active = virDomainIsActive(source->dom);
     int persistent = virDomainIsPersistent(source->dom);
-    int saved = virDomainHasManagedSaveImage(source->dom, 0);
+    int saved = persistent == 1 ? virDomainHasManagedSaveImage(source->dom, 0) : 0;
 
-    if (persistent < 0 || saved < 0 ||
+    if (active < 0 || persistent < 0 || saved < 0 ||
         virDomainGetState(source->dom, &state, NULL, 0) < 0) {
         virSnapErrorSetLibvirt(error, _("cannot read the state of domain '%s'"),
-                               name);
+                               source->name);
         return FALSE;
     }
 
-    if (!persistent) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
-                    _("reverting the transient domain '%s' is not supported yet"),
-                    name);
-        return FALSE;
-    }
-
-    source->active = state != VIR_DOMAIN_SHUTOFF && state != VIR_DOMAIN_CRASHED;
-    source->paused = state == VIR_DOMAIN_PAUSED;
+    source->active = active;
+    source->paused = active && state == VIR_DOMAIN_PAUSED;
+    source->transient = !persistent;
     source->managed_save = saved;
     return TRUE;
 }
@@ -67,7 +66,7 @@ sourceReadSnapshot(qemuSnapshotSource *source, const char *name, GError **error)
 
     if (!xml) {
         virSnapErrorSetLibvirt(error, _("cannot read snapshot '%s' of domain '%s'"),
-                               name, virDomainGetName(source->dom));
+                               name, source->name);
         return FALSE;
     }
 
@@ -76,47 +75,75 @@ sourceReadSnapshot(qemuSnapshotSource *source, const char *name, GError **error)
     return source->info != NULL;
 }
 
+/* Memory belongs to a domain that ran, and the other way round: the snapshots of
+ * running domains without it are in state 'disk-snapshot'. */
 static gboolean
 sourceCheckSnapshot(const qemuSnapshotSource *source, GError **error)
 {
     const virDomainSnapshotInfo *info = source->info;
+    const char *state = info->state ? info->state : "";
+    gboolean ran = g_str_equal(state, "running") || g_str_equal(state, "paused");
+    gboolean off = g_str_equal(state, "shutoff") || g_str_equal(state, "crashed") ||
+        g_str_equal(state, "shutdown") || g_str_equal(state, "disk-snapshot");
 
-    if (info->memory != VIR_DOMAIN_SNAPSHOT_LOCATION_NONE)
+    if (info->memory == VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("snapshot '%s' is an internal one, which can't be reverted to "
+                      "new overlays"), info->name);
+    else if (!ran && !off)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
-                    _("snapshot '%s' holds the state of memory; reverting to it is "
-                      "not supported yet"), info->name);
-    else if (g_strcmp0(info->state, "disk-snapshot") != 0 &&
-             g_strcmp0(info->state, "shutoff") != 0)
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
-                    _("snapshot '%s' is in state '%s'; reverting to it is not "
-                      "supported yet"), info->name, info->state ? info->state : "");
+                    _("snapshot '%s' was taken in state '%s', in which a domain "
+                      "can't be reverted"), info->name, state);
+    else if (ran && info->memory != VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("snapshot '%s' was taken in state '%s' but lacks a memory "
+                      "file"), info->name, state);
+    else if (off && info->memory == VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("snapshot '%s' has a memory file but was taken in state '%s'"),
+                    info->name, state);
     else
         return TRUE;
 
     return FALSE;
 }
 
+/* Without a definition it is not known which images hold the state, so that also
+ * those who would take the risk can't. */
 static gboolean
-sourceReadThen(qemuSnapshotSource *source, GError **error)
+sourceSetLacking(const qemuSnapshotSource *source, gboolean force, GError **error)
 {
+    g_set_error(error, VIR_SNAP_ERROR,
+                force ? VIR_ERR_CONFIG_UNSUPPORTED : VIR_ERR_SNAPSHOT_REVERT_RISKY,
+                _("snapshot '%s' lacks the definition of domain '%s', which says "
+                  "what images hold its state"), source->info->name, source->name);
+    return FALSE;
+}
+
+static gboolean
+sourceReadThen(qemuSnapshotSource *source, gboolean force, GError **error)
+{
+    g_autoptr(xmlDoc) state_doc =
+        virDomainSnapshotInfoGetDomain(source->info, FALSE);
+
     source->then_doc = virDomainSnapshotInfoGetDomain(source->info, TRUE);
-    if (!source->then_doc) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("snapshot '%s' lacks the definition of the domain"),
-                    source->info->name);
-        return FALSE;
-    }
+    if (!source->then_doc || !state_doc)
+        return sourceSetLacking(source, force, error);
 
     /* a live definition tells the backing chains, which an inactive one leaves to
      * the images */
-    source->then_disks = virDomainDefGetDisks(source->then_doc, error);
+    source->state_disks = virDomainDefGetDisks(state_doc, error);
     virDomainDefMakeInactive(source->then_doc);
-    return source->then_disks != NULL;
+    source->then_disks = virDomainDefGetDisks(source->then_doc, error);
+    return source->state_disks && source->then_disks;
 }
 
 static gboolean
 sourceReadNowAndNext(qemuSnapshotSource *source, GError **error)
 {
+    g_autoptr(xmlDoc) now_doc = NULL;
+    g_autofree char *id = NULL;
+
     source->next_disks = qemuSnapshotReadDisks(source->dom,
                                                VIR_DOMAIN_XML_INACTIVE,
                                                &source->next_doc, error);
@@ -124,11 +151,17 @@ sourceReadNowAndNext(qemuSnapshotSource *source, GError **error)
         return FALSE;
     source->next_xml = virSnapXMLFormat(source->next_doc, NULL);
 
-    if (source->active)
-        source->now_disks = qemuSnapshotReadDisks(source->dom, 0, NULL, error);
-    else
+    if (!source->active) {
         source->now_disks = g_ptr_array_ref(source->next_disks);
-    return source->now_disks != NULL;
+        return TRUE;
+    }
+
+    source->now_disks = qemuSnapshotReadDisks(source->dom, 0, &now_doc, error);
+    if (!source->now_disks)
+        return FALSE;
+    id = virSnapXMLProp(xmlDocGetRootElement(now_doc), "id");
+    source->now_id = id ? atoi(id) : 0;
+    return TRUE;
 }
 
 qemuSnapshotSource *
@@ -136,18 +169,24 @@ qemuSnapshotSourceRead(virConnectPtr conn, const qemuSnapshotRequest *request,
                        GError **error)
 {
     g_autoptr(qemuSnapshotSource) source = g_new0(qemuSnapshotSource, 1);
+    gboolean force = (request->flags & VIR_DOMAIN_SNAPSHOT_REVERT_FORCE) != 0;
 
     if (!(source->dom = virDomainLookupByUUID(conn, request->uuid))) {
         virSnapErrorSetLibvirt(error, _("cannot find domain '%s'"),
                                request->domain);
         return NULL;
     }
+    source->name = g_strdup(virDomainGetName(source->dom));
 
-    if (!sourceReadState(source, request->domain, error) ||
+    if (!sourceReadState(source, error) ||
         !sourceReadSnapshot(source, request->snapshot, error) ||
         !sourceCheckSnapshot(source, error) ||
-        !sourceReadThen(source, error) ||
+        !sourceReadThen(source, force, error) ||
         !sourceReadNowAndNext(source, error))
+        return NULL;
+
+    if (source->info->memory == VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL &&
+        !(source->memory_doc = qemuSnapshotMemoryRead(source, force, error)))
         return NULL;
 
     source->tree = qemuSnapshotTreeRead(source->dom, request->snapshot, error);

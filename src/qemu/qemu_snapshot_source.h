@@ -18,23 +18,29 @@
 typedef struct _qemuSnapshotSource qemuSnapshotSource;
 struct _qemuSnapshotSource {
     virDomainPtr dom;
+    char *name;                    /* the domain's; a caller may know an older one */
     gboolean active;
     gboolean paused;
+    gboolean transient;
     gboolean managed_save;
 
     virDomainSnapshotInfo *info;   /* the target */
     qemuSnapshotTree *tree;
 
-    xmlDoc *then_doc;
-    GPtrArray *then_disks;         /* each of virDomainDisk */
+    xmlDoc *then_doc;              /* the persistent definition */
+    GPtrArray *then_disks;         /* of it; each of virDomainDisk */
+    GPtrArray *state_disks;        /* those whose state the snapshot holds: of the
+                                    * running domain, where it was running */
+    xmlDoc *memory_doc;            /* the definition in the memory file; NULL: none */
     GPtrArray *now_disks;          /* as next_disks where not active */
+    int now_id;                    /* 0 where not active */
     xmlDoc *next_doc;
     GPtrArray *next_disks;
     char *next_xml;
 };
 
-/* Refuses a domain or snapshot that does not exist, and kinds of either that
- * can't be reverted yet. */
+/* Refuses a domain or snapshot that does not exist, and kinds of snapshots that
+ * can't be reverted to. */
 qemuSnapshotSource *qemuSnapshotSourceRead(virConnectPtr conn,
                                            const qemuSnapshotRequest *request,
                                            GError **error);

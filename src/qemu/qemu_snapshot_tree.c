@@ -26,6 +26,8 @@ qemuSnapshotTreeFree(qemuSnapshotTree *tree)
     if (!tree)
         return;
 
+    g_free(tree->domain);
+    g_ptr_array_unref(tree->names);
     g_hash_table_unref(tree->paths);
     g_hash_table_unref(tree->states);
     g_hash_table_unref(tree->made);
@@ -53,6 +55,9 @@ qemuSnapshotTreeAddChain(GHashTable *table, const char *file,
         g_hash_table_insert(table, virSnapFileKey(full), g_strdup(owner));
         virSnapImageFree(image);
         image = virSnapImageRead(full, as ? as : "raw", NULL);
+        if (image && image->data_file)
+            g_hash_table_insert(table, virSnapFileKey(image->data_file),
+                                g_strdup(owner));
         if (!image || !image->backing)
             return;
     }
@@ -78,8 +83,7 @@ static void
 addPath(GHashTable *paths, const char *file, const char *owner)
 {
     if (file)
-        g_hash_table_insert(paths, g_canonicalize_filename(file, "/"),
-                            g_strdup(owner));
+        g_hash_table_insert(paths, virSnapFileResolve(file), g_strdup(owner));
 }
 
 static gboolean
@@ -114,6 +118,7 @@ static gboolean
 treeAddSnapshot(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
                 const char *target, GError **error)
 {
+    g_ptr_array_add(tree->names, g_strdup(info->name));
     if (g_strcmp0(info->parent, target) == 0)
         tree->has_children = TRUE;
 
@@ -140,8 +145,8 @@ treeAddXML(qemuSnapshotTree *tree, virDomainSnapshotPtr snap, const char *target
     g_autoptr(virDomainSnapshotInfo) info = NULL;
 
     if (!xml) {
-        virSnapErrorSetLibvirt(error, _("cannot read snapshot '%s'"),
-                               virDomainSnapshotGetName(snap));
+        virSnapErrorSetLibvirt(error, _("cannot read a snapshot of domain '%s'"),
+                               tree->domain);
         return FALSE;
     }
 
@@ -165,13 +170,15 @@ qemuSnapshotTreeRead(virDomainPtr dom, const char *target, GError **error)
     virDomainSnapshotPtr *snaps = NULL;
     gboolean ok = TRUE;
 
+    tree->domain = g_strdup(virDomainGetName(dom));
+    tree->names = g_ptr_array_new_with_free_func(g_free);
     tree->paths = newTable();
     tree->states = newTable();
     tree->made = newTable();
 
     if (virDomainListAllSnapshots(dom, &snaps, 0) < 0) {
         virSnapErrorSetLibvirt(error, _("cannot list the snapshots of domain '%s'"),
-                               virDomainGetName(dom));
+                               tree->domain);
         return NULL;
     }
 
@@ -186,13 +193,14 @@ GPtrArray *
 qemuSnapshotReadDisks(virDomainPtr dom, unsigned int flags, xmlDoc **ret_doc,
                       GError **error)
 {
+    const char *name = virDomainGetName(dom);
     char *xml = virDomainGetXMLDesc(dom, flags | VIR_DOMAIN_XML_SECURE);
     g_autoptr(xmlDoc) doc = NULL;
     GPtrArray *disks;
 
     if (!xml) {
         virSnapErrorSetLibvirt(error, _("cannot read the definition of domain '%s'"),
-                               virDomainGetName(dom));
+                               name);
         return NULL;
     }
 

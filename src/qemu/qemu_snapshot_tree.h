@@ -12,6 +12,9 @@
 
 typedef struct _qemuSnapshotTree qemuSnapshotTree;
 struct _qemuSnapshotTree {
+    char *domain;             /* its name */
+    GPtrArray *names;         /* of the snapshots */
+
     /* path -> snapshot: every file that a snapshot names, there or not */
     GHashTable *paths;
 

@@ -59,6 +59,7 @@ struct _qemuStorageDaemon {
     qemuQMP *qmp;
     const qemuStorageOverlay *overlays;
     gsize n_overlays;
+    gsize n_jobs;          /* for those that are to be made */
     GArray *sent;          /* of daemonSent: replies come in this order */
     gsize replies;         /* taken so far */
     gsize concluded;       /* jobs */
@@ -268,6 +269,9 @@ nodeForChain(GPtrArray *chain, guint depth)
 
     json_object_set_string_member(node, "driver", image->format);
     json_object_set_object_member(node, "file", nodeForFile(image->file));
+    if (image->data_file)
+        json_object_set_object_member(node, "data-file",
+                                      nodeForFile(image->data_file));
     if (depth + 1 < chain->len)
         json_object_set_object_member(node, "backing",
                                       nodeForChain(chain, depth + 1));
@@ -342,11 +346,11 @@ daemonCheckJobs(const qemuStorageDaemon *daemon, JsonObject *reply, GError **err
     JsonNode *jobs = json_object_get_member(reply, "return");
 
     if (!jobs || !JSON_NODE_HOLDS_ARRAY(jobs) ||
-        json_array_get_length(json_node_get_array(jobs)) != daemon->n_overlays)
+        json_array_get_length(json_node_get_array(jobs)) != daemon->n_jobs)
         return daemonSetDiskError(daemon, G_MAXSIZE,
                                   _("its job is not listed"), error);
 
-    for (guint i = 0; i < daemon->n_overlays; i++) {
+    for (guint i = 0; i < daemon->n_jobs; i++) {
         JsonNode *job = json_array_get_element(json_node_get_array(jobs), i);
 
         if (!daemonCheckJob(daemon, job, error))
@@ -433,11 +437,13 @@ qemuStorageDaemonCreate(qemuStorageDaemon *daemon,
         return FALSE;
 
     for (gsize i = 0; i < n_overlays; i++) {
-        if (!daemonSendCreate(daemon, i, error))
+        if (overlays[i].exists ? !daemonSendVerify(daemon, i, error) :
+                                 !daemonSendCreate(daemon, i, error))
             return FALSE;
+        daemon->n_jobs += !overlays[i].exists;
     }
 
-    while (daemon->concluded < n_overlays) {
+    while (daemon->concluded < daemon->n_jobs) {
         if (!daemonTake(daemon, error))
             return FALSE;
     }

@@ -11,7 +11,9 @@ typedef struct _qemuStorageOverlay qemuStorageOverlay;
 struct _qemuStorageOverlay {
     const char *disk;   /* target, for messages */
     const char *file;   /* the overlay's path, for messages */
-    int fd;             /* the overlay, empty, open for reading and writing */
+    int fd;             /* the overlay, open: empty and for writing, too, or made
+                         * already and for reading alone */
+    gboolean exists;    /* it is made already */
     GPtrArray *chain;   /* of virSnapImage: what it is to stand on, from the top */
 };
 
@@ -29,7 +31,7 @@ void qemuStorageDaemonWait(qemuStorageDaemon *daemon);
 void qemuStorageDaemonStop(qemuStorageDaemon *daemon);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuStorageDaemon, qemuStorageDaemonStop)
 
-/* Makes a qcow2 of each overlay, all side by side, and begins to open each of them
+/* Makes a qcow2 of each overlay that isn't one, all side by side, and begins to open each of them
  * read-only on its chain, all of whose images are opened in the format that the
  * chain states. This and the next call may take timeout seconds together, and the
  * overlays must live until that. What is written is not flushed to disk: the

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "virsnaperror.h"
@@ -22,6 +23,23 @@ virSnapFileKey(const char *path)
         return g_canonicalize_filename(path, "/");
 
     return g_strdup_printf("%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+}
+
+char *
+virSnapFileResolve(const char *path)
+{
+    g_autofree char *full = g_canonicalize_filename(path, "/");
+    g_autofree char *folder = g_path_get_dirname(full);
+    g_autofree char *name = g_path_get_basename(full);
+    char *real = realpath(folder, NULL);
+    char *resolved;
+
+    if (!real)
+        return g_steal_pointer(&full);
+
+    resolved = g_build_filename(real, name, NULL);
+    free(real);
+    return resolved;
 }
 
 static gboolean

@@ -12,6 +12,11 @@
  * inode where it exists, else its path. The caller frees it with g_free(). */
 char *virSnapFileKey(const char *path);
 
+/* The one path that a name in a folder has: the folder without links, "." and
+ * "..", the name itself not followed. Of a folder that does not exist as much as
+ * does. The caller frees it with g_free(). */
+char *virSnapFileResolve(const char *path);
+
 /* Makes a new, empty file, never an existing one and never through a symbolic
  * link at its end, with owner, group and mode of `like`; at no time can anyone
  * read it whom that mode keeps out. Returns a descriptor, or -1, and then no

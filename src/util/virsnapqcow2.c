@@ -32,8 +32,10 @@
 #define QCOW2_READ_MAX (64 * 1024)
 #define QCOW2_BACKING_MAX 1023
 #define QCOW2_FORMAT_MAX 15
+#define QCOW2_L1_MAX (32 * 1024 * 1024)
 #define QCOW2_EXT_END 0
 #define QCOW2_EXT_BACKING_FORMAT 0xe2792aca
+#define QCOW2_EXT_DATA_FILE 0x44415441
 #define QCOW2_INCOMPAT_CORRUPT (G_GUINT64_CONSTANT(1) << 1)
 #define QCOW2_INCOMPAT_DATA_FILE (G_GUINT64_CONSTANT(1) << 2)
 
@@ -54,6 +56,7 @@ virSnapImageFree(virSnapImage *image)
     g_free(image->format);
     g_free(image->backing);
     g_free(image->backing_format);
+    g_free(image->data_file);
     g_free(image);
 }
 
@@ -163,9 +166,6 @@ qcow2CheckHeader(const qcow2Header *header, const char *file, GError **error)
     else if (qcow2Get32(header, 4) >= 3 &&
              (qcow2Get64(header, 72) & QCOW2_INCOMPAT_CORRUPT))
         fault = _("is marked corrupt");
-    else if (qcow2Get32(header, 4) >= 3 &&
-             (qcow2Get64(header, 72) & QCOW2_INCOMPAT_DATA_FILE))
-        fault = _("keeps its data in another file, which is not supported yet");
 
     if (fault) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
@@ -188,8 +188,11 @@ qcow2GetString(const qcow2Header *header, guint64 offset, guint32 len)
     return g_strndup((const char *)header->bytes + offset, len);
 }
 
+/* The header extension of that type as a string; *ret_text stays NULL where
+ * there is none. FALSE where the extensions are damaged. */
 static gboolean
-qcow2ReadBackingFormat(const qcow2Header *header, virSnapImage *image)
+qcow2GetExtension(const qcow2Header *header, guint32 wanted, guint32 max,
+                  char **ret_text)
 {
     guint64 pos = QCOW2_HEADER_V2;
 
@@ -204,16 +207,24 @@ qcow2ReadBackingFormat(const qcow2Header *header, virSnapImage *image)
             return TRUE;
 
         pos += 8;
-        if (type == QCOW2_EXT_BACKING_FORMAT) {
-            if (len > QCOW2_FORMAT_MAX)
+        if (type == wanted) {
+            if (len > max)
                 return FALSE;
-            image->backing_format = qcow2GetString(header, pos, len);
-            return image->backing_format != NULL;
+            *ret_text = qcow2GetString(header, pos, len);
+            return *ret_text != NULL;
         }
         pos += ((guint64)len + 7) & ~G_GUINT64_CONSTANT(7);
     }
 
     return pos >= header->len ? header->len < QCOW2_READ_MAX : TRUE;
+}
+
+/* "json:{...}", "nbd://..." and the like; a path may hold a colon only behind a
+ * slash, as for QEMU. */
+static gboolean
+isPlainPath(const char *name)
+{
+    return strcspn(name, ":") >= strcspn(name, "/");
 }
 
 static gboolean
@@ -227,7 +238,8 @@ qcow2ReadBacking(const qcow2Header *header, virSnapImage *image, GError **error)
 
     if (len == 0 || len > QCOW2_BACKING_MAX ||
         !(image->backing = qcow2GetString(header, offset, len)) ||
-        !qcow2ReadBackingFormat(header, image)) {
+        !qcow2GetExtension(header, QCOW2_EXT_BACKING_FORMAT, QCOW2_FORMAT_MAX,
+                           &image->backing_format)) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
                     _("the header of image '%s' is damaged where it names its "
                       "backing image"), image->file);
@@ -235,6 +247,35 @@ qcow2ReadBacking(const qcow2Header *header, virSnapImage *image, GError **error)
     }
 
     return TRUE;
+}
+
+static gboolean
+qcow2ReadDataFile(const qcow2Header *header, virSnapImage *image, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(image->file);
+    g_autofree char *name = NULL;
+    struct stat st;
+
+    if (qcow2Get32(header, 4) < 3 ||
+        !(qcow2Get64(header, 72) & QCOW2_INCOMPAT_DATA_FILE))
+        return TRUE;
+
+    if (!qcow2GetExtension(header, QCOW2_EXT_DATA_FILE, QCOW2_BACKING_MAX, &name) ||
+        !name || !isPlainPath(name)) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
+                    _("image '%s' keeps its data in another file, and its header "
+                      "does not name a plain one"), image->file);
+        return FALSE;
+    }
+
+    image->data_file = g_canonicalize_filename(name, folder);
+    if (stat(image->data_file, &st) == 0 && S_ISREG(st.st_mode))
+        return TRUE;
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                _("image '%s' keeps its data in '%s', which is not there or not a "
+                  "regular file"), image->file, image->data_file);
+    return FALSE;
 }
 
 static gboolean
@@ -246,7 +287,8 @@ qcow2Read(int fd, guint64 file_size, virSnapImage *image, GError **error)
 
     if (!qcow2ReadHeader(fd, image->file, header, error) ||
         !qcow2CheckHeader(header, image->file, error) ||
-        !qcow2ReadBacking(header, image, error))
+        !qcow2ReadBacking(header, image, error) ||
+        !qcow2ReadDataFile(header, image, error))
         return FALSE;
 
     image->size = (qcow2Get64(header, 24) + 511) & ~G_GUINT64_CONSTANT(511);
@@ -282,6 +324,63 @@ virSnapImageRead(const char *file, const char *format, GError **error)
     return ok ? g_steal_pointer(&image) : NULL;
 }
 
+/* Whether the L1 table is all zero; it may be large, so it is read in parts. */
+static gboolean
+qcow2ReadL1(int fd, const char *file, const qcow2Header *header,
+            gboolean *ret_blank, GError **error)
+{
+    guint64 pos = qcow2Get64(header, 40);
+    guint64 left = (guint64)qcow2Get32(header, 36) * 8;
+    guint8 bytes[4096];
+
+    if (left > QCOW2_L1_MAX) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
+                    _("image '%s' has an L1 table of impossible size"), file);
+        return FALSE;
+    }
+
+    while (left > 0) {
+        ssize_t n = pread(fd, bytes, MIN(left, sizeof(bytes)), pos);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, n < 0 ? errno : EIO,
+                                 _("cannot read image '%s'"), file);
+            return FALSE;
+        }
+        for (ssize_t i = 0; i < n; i++)
+            *ret_blank = *ret_blank && bytes[i] == 0;
+        pos += n;
+        left -= n;
+    }
+
+    return TRUE;
+}
+
+gboolean
+virSnapImageIsBlank(const char *file, gboolean *ret_blank, GError **error)
+{
+    g_autofree qcow2Header *header = g_new0(qcow2Header, 1);
+    gboolean ok;
+    struct stat st;
+    int fd;
+
+    if ((fd = imageOpen(file, &st, error)) < 0)
+        return FALSE;
+
+    header->file_size = st.st_size;
+    ok = qcow2ReadHeader(fd, file, header, error) &&
+        qcow2CheckHeader(header, file, error);
+    if (ok) {
+        *ret_blank = qcow2Get32(header, 60) == 0;
+        ok = qcow2ReadL1(fd, file, header, ret_blank, error);
+    }
+
+    close(fd);
+    return ok;
+}
+
 static gboolean
 chainContains(GPtrArray *chain, const char *file)
 {
@@ -313,9 +412,7 @@ chainNextFromHeader(const virSnapImage *image, char **ret_file,
         return FALSE;
     }
 
-    /* "json:{...}", "nbd://..." and the like; a path may hold a colon only
-     * behind a slash, as for QEMU */
-    if (strcspn(image->backing, ":") < strcspn(image->backing, "/")) {
+    if (!isPlainPath(image->backing)) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
                     _("the backing image '%s' of image '%s' is not a plain "
                       "file, which is not supported yet"),

@@ -14,6 +14,8 @@ struct _virSnapImage {
     guint64 size;          /* virtual size in bytes, a multiple of 512 */
     char *backing;         /* as the header names it; NULL: none */
     char *backing_format;  /* as the header names it; NULL: not said */
+    char *data_file;       /* absolute path of the raw file that the clusters are in;
+                            * NULL: in the image itself */
 };
 
 void virSnapImageFree(virSnapImage *image);
@@ -21,10 +23,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(virSnapImage, virSnapImageFree)
 
 /* Reads the image at the absolute path `file` as `format`, never guessing
  * another one. Refused: what isn't a regular file, formats other than raw and
- * qcow2, a qcow2 that is truncated, damaged, encrypted or keeps its data in
- * another file. Nothing that the header names is opened. */
+ * qcow2, a qcow2 that is truncated, damaged or encrypted, or whose data file is not
+ * a plain path of a regular file. Nothing that the header names is opened. */
 virSnapImage *virSnapImageRead(const char *file, const char *format,
                                GError **error);
+
+/* Whether a qcow2 holds nothing of its own yet, as a new overlay does: no cluster
+ * is allocated and no internal snapshot kept. */
+gboolean virSnapImageIsBlank(const char *file, gboolean *ret_blank, GError **error);
 
 /* No chain that works well is near this long; QEMU opens each image of it. */
 #define VIR_SNAP_CHAIN_MAX 200

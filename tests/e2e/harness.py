@@ -7,6 +7,7 @@ API, virsh() through the front end. See scripts/private-host for what makes
 it private.
 """
 
+import contextlib
 import os
 import pathlib
 import re
@@ -216,6 +217,39 @@ class Host:
         return subprocess.run(
             [str(arg) for arg in argv], env=self.env, input=stdin or '', text=True,
             capture_output=True, timeout=COMMAND_SECONDS, check=False)
+
+    def program(self, name, text):
+        """An executable script, to be run in the place of another program."""
+        path = self.tmp / name
+        path.write_text(text)
+        path.chmod(0o755)
+        return path
+
+    @contextlib.contextmanager
+    def configured(self, **settings):
+        """virtsnapshotd with another configuration, for the time of a with."""
+        usual, file = list(self.snapshotd.argv), self.tmp / 'configured.conf'
+        file.write_text(''.join(
+            f'{key} = {value}\n' if isinstance(value, int) else f'{key} = "{value}"\n'
+            for key, value in settings.items()))
+        self.snapshotd.argv = [*usual, '--config', str(file)]
+        self.snapshotd.restart()
+        try:
+            yield
+        finally:
+            self.snapshotd.argv = usual
+            self.snapshotd.restart()
+
+    def processes(self):
+        """pid -> command line of what runs in this private host, and no other."""
+        mark, found = f'SNAPSHOT_TMP={self.tmp}'.encode(), {}
+        for folder in pathlib.Path('/proc').glob('[0-9]*'):
+            try:
+                if mark in (folder / 'environ').read_bytes().split(b'\0'):
+                    found[int(folder.name)] = (folder / 'cmdline').read_bytes()
+            except OSError:
+                continue  # ended meanwhile, or not ours to look into
+        return found
 
     def revert(self, vm, snapshot, xml=None, flags=0, options=(), uri=None):
         """virDomainRevertToSnapshotXML(), from a C program, as a Result."""

@@ -8,7 +8,7 @@ Each row of CASES is a test. {dir} stands for the VM's folder.
 import libvirt
 
 import tap
-from refusal import (KEEP_CURRENT, PAUSED, RESET_NVRAM, REUSE_EXT, RUNNING, VALIDATE,
+from refusal import (KEEP_CURRENT, PAUSED, RUNNING, VALIDATE,
                      check_refused, document, refused, two_snapshots)
 
 XML = libvirt.VIR_ERR_XML_ERROR
@@ -17,7 +17,6 @@ SCHEMA = libvirt.VIR_ERR_XML_INVALID_SCHEMA
 CONFIG = libvirt.VIR_ERR_CONFIG_UNSUPPORTED
 FAILED = libvirt.VIR_ERR_OPERATION_FAILED
 ARGUMENT = libvirt.VIR_ERR_INVALID_ARG
-LATER = libvirt.VIR_ERR_OPERATION_UNSUPPORTED
 
 ROOT = 'domainsnapshotrevert'
 BOMB = ('<!DOCTYPE x [<!ENTITY a "' + 'a' * 1000 + '">' + ''.join(
@@ -81,8 +80,6 @@ CASES = {
                         f'<{ROOT}>&a;</{ROOT}>', 0, XML, 'DTD'),
     'unknown_flags': (None, 1 << 19, ARGUMENT, '0x80000'),
     'running_with_paused': (None, RUNNING | PAUSED, ARGUMENT, 'exclusive'),
-    'reset_nvram': (None, RESET_NVRAM, LATER, 'not supported yet'),
-    'reuse_external': (None, REUSE_EXT, LATER, 'not supported yet'),
 }
 
 

@@ -72,7 +72,7 @@ def make_damaged(offset, value, fragment):
 test_base_encrypted = make_damaged(32, b'\0\0\0\1', 'encrypted')
 test_base_of_unknown_version = make_damaged(4, b'\0\0\0\x09', 'version')
 test_base_marked_corrupt = make_damaged(79, b'\2', 'corrupt')
-test_base_with_a_data_file = make_damaged(79, b'\4', 'another file')
+test_base_with_a_data_file = make_damaged(79, b'\4', 'does not name a plain one')
 
 
 def test_damage_that_only_qemu_sees(host):

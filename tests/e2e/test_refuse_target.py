@@ -11,7 +11,6 @@ from refusal import (BLUE, FORCE, GREEN, KEEP_CURRENT, RED, check_refused, docum
 from vm import sums
 
 RISKY = libvirt.VIR_ERR_SNAPSHOT_REVERT_RISKY
-LATER = libvirt.VIR_ERR_OPERATION_UNSUPPORTED
 CONFIG = libvirt.VIR_ERR_CONFIG_UNSUPPORTED
 METADATA_ONLY = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
 
@@ -40,21 +39,6 @@ def test_no_driver_but_qemu(host):
     check_refused(result, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT)
     result = host.virsh('-c', 'test:///default', 'snapshot-revert', 'test', 'x', '--dry-run')
     assert result.status == 1, result
-
-
-def test_memory_is_not_supported_yet(host):
-    vm = host.vm()
-    vm.start()
-    vm.dom.snapshotCreateXML(
-        f"<domainsnapshot><name>snap1</name><memory snapshot='external' "
-        f"file='{vm.path('memory')}'/></domainsnapshot>", 0)
-    refused(host, vm, 'snap1', LATER, "'snap1'", 'memory', 'not supported yet', flags=0)
-
-
-def test_transient_domain_is_not_supported_yet(host):
-    vm = two_snapshots(host)
-    vm.dom.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
-    refused(host, vm, 'snap1', LATER, vm.name, 'transient', flags=0)
 
 
 def test_internal_snapshot_is_left_to_libvirt(host):

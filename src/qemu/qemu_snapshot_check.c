@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_check.c: is this the time, and the host, for a revert?
+ *
+ * What would fail, or be regretted, when the domain has been stopped already is
+ * looked for beforehand.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "qemu_snapshot_check.h"
+#include "qemu_snapshot_memory.h"
+#include "virsnaperror.h"
+#include "virsnapfile.h"
+#include "virsnapqcow2.h"
+
+gboolean
+qemuSnapshotCheckBusy(const qemuSnapshotSource *source, GError **error)
+{
+    virDomainJobInfo job;
+    virDomainBlockJobInfo block;
+
+    if (!source->active)
+        return TRUE;
+
+    if (virDomainGetJobInfo(source->dom, &job) == 0 &&
+        (job.type == VIR_DOMAIN_JOB_BOUNDED || job.type == VIR_DOMAIN_JOB_UNBOUNDED)) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("domain '%s' is being saved, migrated or backed up; wait for "
+                      "the end of that job or abort it"), source->name);
+        return FALSE;
+    }
+
+    for (guint i = 0; i < source->now_disks->len; i++) {
+        virDomainDisk *disk = g_ptr_array_index(source->now_disks, i);
+
+        if ((!disk->file && !disk->dev) ||
+            virDomainGetBlockJobInfo(source->dom, disk->target, &block, 0) != 1)
+            continue;
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_BLOCK_COPY_ACTIVE,
+                    _("disk '%s' of domain '%s' has an active block job; wait for its "
+                      "end or abort it"), disk->target, source->name);
+        return FALSE;
+    }
+
+    return TRUE;
+}
+
+/* Whether the file is one of those that hold the snapshot's state of the disk. */
+static gboolean
+holdsState(const qemuSnapshotPlanDisk *disk, const char *file)
+{
+    g_autofree char *key = virSnapFileKey(file);
+
+    for (guint i = 0; i < disk->chain->len; i++) {
+        const virSnapImage *image = g_ptr_array_index(disk->chain, i);
+        g_autofree char *other = virSnapFileKey(image->file);
+
+        if (g_str_equal(key, other))
+            return TRUE;
+    }
+
+    return FALSE;
+}
+
+static gboolean
+checkDirect(const qemuSnapshotPlan *plan, GPtrArray *definition, GError **error)
+{
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+        virDomainDisk *at = virDomainDisksFind(definition, disk->target);
+
+        if (!at || !at->file || !holdsState(disk, at->file))
+            continue;
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
+                    _("disk '%s' of domain '%s' is directly on '%s', which holds "
+                      "the state of snapshot '%s' and may have been changed"),
+                    disk->target, plan->domain, at->file, plan->snapshot);
+        return FALSE;
+    }
+
+    return TRUE;
+}
+
+/* The memory knows what an overlay had in it when it was taken: nothing. */
+static gboolean
+checkReused(const qemuSnapshotPlan *plan, GError **error)
+{
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+        gboolean blank = TRUE;
+
+        if (!disk->reused)
+            continue;
+        if (!virSnapImageIsBlank(disk->overlay, &blank, error))
+            return FALSE;
+        if (blank)
+            continue;
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
+                    _("overlay '%s' of disk '%s' has data in it; the guest's memory, "
+                      "restored from '%s', would not fit to it"), disk->overlay,
+                    disk->target, plan->memory_file);
+        return FALSE;
+    }
+
+    return TRUE;
+}
+
+gboolean
+qemuSnapshotCheckRisks(const qemuSnapshotPlan *plan,
+                       const qemuSnapshotSource *source, GError **error)
+{
+    if (source->managed_save) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
+                    _("domain '%s' has a managed save, which would be lost"),
+                    plan->domain);
+        return FALSE;
+    }
+
+    if (plan->start == QEMU_SNAPSHOT_START_RESTORE &&
+        (!qemuSnapshotMemoryCheckDisks(source, error) || !checkReused(plan, error)))
+        return FALSE;
+
+    return checkDirect(plan, source->now_disks, error) &&
+        checkDirect(plan, source->next_disks, error);
+}
+
+static gboolean
+checkBootFiles(const qemuSnapshotPlan *plan, xmlDoc *doc, GError **error)
+{
+    g_autoptr(GPtrArray) files = virDomainDefGetBootFiles(doc);
+
+    for (guint i = 0; i < files->len; i++) {
+        const char *file = g_ptr_array_index(files, i);
+
+        if (access(file, R_OK) == 0)
+            continue;
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("domain '%s' can't be started as in snapshot '%s' "
+                               "without '%s'"), plan->domain, plan->snapshot, file);
+        return FALSE;
+    }
+
+    return TRUE;
+}
+
+gboolean
+qemuSnapshotCheckFiles(const qemuSnapshotPlan *plan, GError **error)
+{
+    g_autoptr(xmlDoc) doc = NULL;
+    g_autoptr(GPtrArray) disks = NULL;
+
+    if (plan->start == QEMU_SNAPSHOT_START_NONE)
+        return TRUE;
+
+    doc = virSnapXMLParse(qemuSnapshotPlanStartXML(plan), "domain",
+                          _("domain definition"), error);
+    if (!doc || !(disks = virDomainDefGetDisks(doc, error)) ||
+        !checkBootFiles(plan, doc, error))
+        return FALSE;
+
+    for (guint i = 0; i < disks->len; i++) {
+        virDomainDisk *disk = g_ptr_array_index(disks, i);
+        const char *file = disk->file ? disk->file : disk->dev;
+
+        if (!file || disk->optional || qemuSnapshotPlanFindDisk(plan, disk->target) ||
+            access(file, R_OK) == 0)
+            continue;
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("disk '%s' of domain '%s' needs '%s', which snapshot "
+                               "'%s' does not hold"), disk->target, plan->domain, file,
+                             plan->snapshot);
+        return FALSE;
+    }
+
+    return TRUE;
+}
+
+/* Other errors than these may be the converter's own: it does not know all that a
+ * start does. */
+static gboolean
+isConfigError(const virError *error)
+{
+    return error && (error->code == VIR_ERR_CONFIG_UNSUPPORTED ||
+                     error->code == VIR_ERR_XML_ERROR ||
+                     error->code == VIR_ERR_XML_DETAIL);
+}
+
+gboolean
+qemuSnapshotCheckConfig(const qemuSnapshotPlan *plan, GError **error)
+{
+    virConnectPtr conn = virDomainGetConnect(plan->dom);
+    char *argv;
+
+    if (plan->start == QEMU_SNAPSHOT_START_NONE)
+        return TRUE;
+
+    argv = virConnectDomainXMLToNative(conn, "qemu-argv",
+                                       qemuSnapshotPlanStartXML(plan), 0);
+    if (!argv && isConfigError(virGetLastError())) {
+        virSnapErrorSetLibvirt(error, _("domain '%s' can't be started on this host "
+                                        "as in snapshot '%s'"), plan->domain,
+                               plan->snapshot);
+        return FALSE;
+    }
+
+    free(argv);
+    return TRUE;
+}

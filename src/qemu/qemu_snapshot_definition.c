@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_definition.c: the documents that libvirt is given
+ *
+ * The persistent definition becomes the one that the snapshot recorded, on the new
+ * overlays; what keeps its present image keeps its present settings, too. Memory is
+ * restored with the definition from its own file, in which nothing is changed but
+ * the images, so that the guest finds the machine that it left.
+ */
+
+#include "config.h"
+
+#include "qemu_snapshot_definition.h"
+
+/* A disk that the snapshot left out stays on its present image; media that can't
+ * have changed are the snapshot's. */
+static gboolean
+keepsPresent(const qemuSnapshotSource *source, const virDomainDisk *then)
+{
+    if (then->readonly || !(g_str_equal(then->device, "disk") ||
+                            g_str_equal(then->device, "lun")))
+        return FALSE;
+
+    return qemuSnapshotSourceLocation(source, then) !=
+        VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL;
+}
+
+/* target -> file: the overlays that reverts made and the new definition is on. */
+static GHashTable *
+listOverlays(const qemuSnapshotPlan *plan, const qemuSnapshotSource *source)
+{
+    g_autoptr(GHashTable) before = virDomainDefGetOverlays(source->next_doc);
+    GHashTable *overlays = g_hash_table_new_full(g_str_hash, g_str_equal,
+                                                 g_free, g_free);
+
+    for (guint i = 0; i < source->then_disks->len; i++) {
+        virDomainDisk *then = g_ptr_array_index(source->then_disks, i);
+        const char *file = g_hash_table_lookup(before, then->target);
+
+        if (file && keepsPresent(source, then))
+            g_hash_table_insert(overlays, g_strdup(then->target), g_strdup(file));
+    }
+
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+
+        g_hash_table_insert(overlays, g_strdup(disk->target),
+                            g_strdup(disk->overlay));
+    }
+
+    return overlays;
+}
+
+static void
+setOverlays(xmlDoc *doc, const qemuSnapshotPlan *plan, GHashTable *overlays)
+{
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+
+        virDomainDefSetDiskFile(doc, disk->target, disk->overlay);
+    }
+    virDomainDefSetOverlays(doc, overlays);
+}
+
+static char *
+makeDefinition(const qemuSnapshotPlan *plan, qemuSnapshotSource *source,
+               GHashTable *overlays)
+{
+    xmlDoc *doc = source->then_doc;
+
+    for (guint i = 0; i < source->then_disks->len; i++) {
+        virDomainDisk *then = g_ptr_array_index(source->then_disks, i);
+
+        if (keepsPresent(source, then))
+            virDomainDefCopyDisk(doc, source->next_doc, then->target);
+    }
+
+    setOverlays(doc, plan, overlays);
+    virDomainDefSetName(doc, plan->domain);
+    virDomainDefRenewGenID(doc);
+    return virSnapXMLFormat(doc, NULL);
+}
+
+/* libvirt gives the restored guest a new genid by itself, and wants the old one
+ * here. */
+static char *
+makeRestore(const qemuSnapshotPlan *plan, qemuSnapshotSource *source,
+            GHashTable *overlays)
+{
+    xmlDoc *doc = source->memory_doc;
+
+    for (guint i = 0; i < source->state_disks->len; i++) {
+        virDomainDisk *disk = g_ptr_array_index(source->state_disks, i);
+
+        if (keepsPresent(source, disk))
+            virDomainDefCopyDiskSource(doc, source->next_doc, disk->target);
+    }
+
+    setOverlays(doc, plan, overlays);
+    return virSnapXMLFormat(doc, NULL);
+}
+
+void
+qemuSnapshotDefinitionMake(qemuSnapshotPlan *plan, qemuSnapshotSource *source)
+{
+    g_autoptr(GHashTable) overlays = listOverlays(plan, source);
+
+    plan->new_xml = makeDefinition(plan, source, overlays);
+    if (source->memory_doc)
+        plan->restore_xml = makeRestore(plan, source, overlays);
+
+    /* of a domain without one, the definition that it would have */
+    if (source->transient)
+        virDomainDefMakeInactive(source->next_doc);
+    plan->old_xml = virSnapXMLFormat(source->next_doc, NULL);
+
+    /* a target without children names the live overlays from now on, so that
+     * libvirt's own deletion of it finds them */
+    plan->snapshot_xml =
+        virDomainSnapshotInfoFormat(source->info,
+                                    source->tree->has_children ? NULL : overlays);
+}

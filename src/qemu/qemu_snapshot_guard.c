@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_guard.c: has anyone changed the domain since it was looked at?
+ *
+ * A plan is made from what the domain was at one moment, and carried out at later
+ * ones, while others may do to the domain what they like. There is no way to hold
+ * them off; so the domain is looked at again at the two points after which more is
+ * at stake: before it is stopped, and before its definition is replaced. A snapshot
+ * taken in between must not lose its state to the deletion of what the plan thought
+ * was nobody's, and an overlay it made must not drop out of the definition.
+ */
+
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "qemu_snapshot_guard.h"
+#include "virsnaperror.h"
+
+struct _qemuSnapshotGuard {
+    virDomainPtr dom;
+    char *name;
+    gboolean active;
+    gboolean saved;
+    char *definition;
+    char *disks;        /* of the running domain, and which run of it; or NULL */
+    char *snapshots;
+};
+
+static char *
+guardFormatDisks(int id, GPtrArray *disks)
+{
+    GString *text = g_string_new(NULL);
+
+    g_string_printf(text, "%d", id);
+    for (guint i = 0; i < disks->len; i++) {
+        virDomainDisk *disk = g_ptr_array_index(disks, i);
+
+        g_string_append_printf(text, "\n%s %s", disk->target,
+                               disk->file ? disk->file : "");
+    }
+
+    return g_string_free(text, FALSE);
+}
+
+static int
+compareNames(const void *a, const void *b)
+{
+    return g_strcmp0(*(const char *const *)a, *(const char *const *)b);
+}
+
+static char *
+guardFormatNames(GPtrArray *names)
+{
+    GString *text = g_string_new(NULL);
+
+    g_ptr_array_sort(names, compareNames);
+    for (guint i = 0; i < names->len; i++)
+        g_string_append_printf(text, "%s\n",
+                               (const char *)g_ptr_array_index(names, i));
+
+    return g_string_free(text, FALSE);
+}
+
+qemuSnapshotGuard *
+qemuSnapshotGuardNew(const qemuSnapshotSource *source)
+{
+    qemuSnapshotGuard *guard = g_new0(qemuSnapshotGuard, 1);
+
+    guard->dom = source->dom;
+    virDomainRef(guard->dom);
+    guard->name = g_strdup(source->name);
+    guard->active = source->active;
+    guard->saved = source->managed_save;
+    guard->definition = g_strdup(source->next_xml);
+    if (source->active)
+        guard->disks = guardFormatDisks(source->now_id, source->now_disks);
+    guard->snapshots = guardFormatNames(source->tree->names);
+
+    return guard;
+}
+
+void
+qemuSnapshotGuardFree(qemuSnapshotGuard *guard)
+{
+    if (!guard)
+        return;
+
+    virDomainFree(guard->dom);
+    g_free(guard->name);
+    g_free(guard->definition);
+    g_free(guard->disks);
+    g_free(guard->snapshots);
+    g_free(guard);
+}
+
+static gboolean
+guardSetChanged(const qemuSnapshotGuard *guard, const char *what, GError **error)
+{
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                _("domain '%s' was changed by someone else while it was being "
+                  "reverted: %s"), guard->name, what);
+    return FALSE;
+}
+
+static char *
+guardReadDefinition(const qemuSnapshotGuard *guard, GError **error)
+{
+    g_autoptr(xmlDoc) doc = NULL;
+    g_autoptr(GPtrArray) disks =
+        qemuSnapshotReadDisks(guard->dom, VIR_DOMAIN_XML_INACTIVE, &doc, error);
+
+    return disks ? virSnapXMLFormat(doc, NULL) : NULL;
+}
+
+static char *
+guardReadRunningDisks(const qemuSnapshotGuard *guard, GError **error)
+{
+    g_autoptr(xmlDoc) doc = NULL;
+    g_autoptr(GPtrArray) disks = qemuSnapshotReadDisks(guard->dom, 0, &doc, error);
+    g_autofree char *id = NULL;
+
+    if (!disks)
+        return NULL;
+
+    id = virSnapXMLProp(xmlDocGetRootElement(doc), "id");
+    return guardFormatDisks(id ? atoi(id) : 0, disks);
+}
+
+static char *
+guardReadSnapshots(const qemuSnapshotGuard *guard, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    virDomainSnapshotPtr *snaps = NULL;
+    char *text;
+
+    if (virDomainListAllSnapshots(guard->dom, &snaps, 0) < 0) {
+        virSnapErrorSetLibvirt(error, _("cannot list the snapshots of domain '%s'"),
+                               guard->name);
+        return NULL;
+    }
+
+    for (gsize i = 0; snaps[i]; i++)
+        g_ptr_array_add(names, (void *)virDomainSnapshotGetName(snaps[i]));
+    text = guardFormatNames(names);
+
+    for (gsize i = 0; snaps[i]; i++)
+        virDomainSnapshotFree(snaps[i]);
+    free(snaps);
+    return text;
+}
+
+static gboolean
+guardCheckState(const qemuSnapshotGuard *guard, gboolean *ret_active, GError **error)
+{
+    int active = virDomainIsActive(guard->dom);
+    int saved = active == 0 ? virDomainHasManagedSaveImage(guard->dom, 0) : 0;
+
+    if (active < 0 || saved < 0) {
+        virSnapErrorSetLibvirt(error, _("cannot read the state of domain '%s'"),
+                               guard->name);
+        return FALSE;
+    }
+
+    if (active && !guard->active)
+        return guardSetChanged(guard, _("it was started"), error);
+    if (saved && !guard->saved)
+        return guardSetChanged(guard, _("it was saved"), error);
+
+    *ret_active = active;
+    return TRUE;
+}
+
+gboolean
+qemuSnapshotGuardCheck(const qemuSnapshotGuard *guard, GError **error)
+{
+    g_autofree char *definition = NULL;
+    g_autofree char *disks = NULL;
+    g_autofree char *snapshots = NULL;
+    gboolean active = FALSE;
+
+    if (!guardCheckState(guard, &active, error) ||
+        !(definition = guardReadDefinition(guard, error)) ||
+        !(snapshots = guardReadSnapshots(guard, error)) ||
+        (active && !(disks = guardReadRunningDisks(guard, error))))
+        return FALSE;
+
+    if (!g_str_equal(snapshots, guard->snapshots))
+        return guardSetChanged(guard, _("its snapshots are others"), error);
+    if (!g_str_equal(definition, guard->definition))
+        return guardSetChanged(guard, _("its definition is another"), error);
+    if (active && !g_str_equal(disks, guard->disks))
+        return guardSetChanged(guard, _("it was started again or its disks are "
+                                        "others"), error);
+
+    return TRUE;
+}
+
+gboolean
+qemuSnapshotGuardRenew(qemuSnapshotGuard *guard, GError **error)
+{
+    char *definition = guardReadDefinition(guard, error);
+
+    if (!definition)
+        return FALSE;
+
+    g_free(guard->definition);
+    guard->definition = definition;
+    return TRUE;
+}

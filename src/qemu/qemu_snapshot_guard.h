@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_guard.h: has anyone changed the domain since it was looked at?
+ */
+
+#pragma once
+
+#include "qemu_snapshot_source.h"
+
+typedef struct _qemuSnapshotGuard qemuSnapshotGuard;
+
+qemuSnapshotGuard *qemuSnapshotGuardNew(const qemuSnapshotSource *source);
+void qemuSnapshotGuardFree(qemuSnapshotGuard *guard);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotGuard, qemuSnapshotGuardFree)
+
+/* Fails where the domain is gone, was started, restarted, saved or redefined, or
+ * where its disks or snapshots are others. That it stopped is no change: a revert
+ * would stop it. */
+gboolean qemuSnapshotGuardCheck(const qemuSnapshotGuard *guard, GError **error);
+
+/* The definition is what it is now, by our own doing. */
+gboolean qemuSnapshotGuardRenew(qemuSnapshotGuard *guard, GError **error);
