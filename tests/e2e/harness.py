@@ -20,6 +20,7 @@ import time
 
 import libvirt
 
+from foretold import Foretold
 from vm import VM
 
 # The first start probes QEMU, up to 11 s; on a loaded machine more.
@@ -251,8 +252,21 @@ class Host:
                 continue  # ended meanwhile, or not ours to look into
         return found
 
-    def revert(self, vm, snapshot, xml=None, flags=0, options=(), uri=None):
-        """virDomainRevertToSnapshotXML(), from a C program, as a Result."""
+    def revert(self, vm, snapshot, xml=None, flags=0, foretell=True):
+        """virDomainRevertToSnapshotXML(), from a C program, as a Result.
+
+        foretell: it does just what virDomainSnapshotGetRevertXMLDesc() says, which
+        can't be asked of one that others interfere with.
+        """
+        foretold = Foretold(vm, snapshot, self.revert_desc(vm, snapshot, xml, flags)) \
+            if foretell else None
+        result = self.call(vm, snapshot, xml, flags)
+        if result.ok and foretold:
+            foretold.check()
+        return result
+
+    def call(self, vm, snapshot, xml=None, flags=0, options=(), uri=None):
+        """Like revert(), whatever vm and uri are."""
         argv = [self.build / 'tests/e2e/revert-client', *options, uri or self.uri,
                 getattr(vm, 'name', vm), snapshot, hex(flags)]
         if xml is not None:
@@ -263,7 +277,7 @@ class Host:
 
     def revert_desc(self, vm, snapshot, xml=None, flags=0, **more):
         """virDomainSnapshotGetRevertXMLDesc(); the document is in .out."""
-        return self.revert(vm, snapshot, xml, flags, options=['--desc'], **more)
+        return self.call(vm, snapshot, xml, flags, options=['--desc'], **more)
 
     def virsh(self, *arguments, stdin=None):
         return Result(self.run_command([self.build / 'tools/virsh', *arguments], stdin))

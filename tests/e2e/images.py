@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """images.py: make disk images and look into them, with QEMU's own tools"""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -31,6 +32,12 @@ def chain(path, fmt='qcow2'):
     return [image['filename'] for image in json.loads(info)]
 
 
+def backing(path):
+    """The name and the format of a qcow2's backing image, as its header has them."""
+    info = json.loads(tool('qemu-img', 'info', '-U', '-f', 'qcow2', '--output=json', path))
+    return info.get('backing-filename'), info.get('backing-filename-format')
+
+
 def write(path, pattern, offset=0, length=65536, fmt='qcow2'):
     out = tool('qemu-io', '-f', fmt, '-c', f'write -P {pattern} {offset} {length}', path)
     if f'wrote {length}/{length} bytes' not in out:
@@ -45,6 +52,21 @@ def pattern(path, offset=0, length=65536, fmt='qcow2'):
         ['qemu-io', '-r', '-U', '-f', fmt, '-c', f'read -P {byte} {offset} {length}', path],
         capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
     return None if 'verification failed' in whole.stdout else byte
+
+
+@contextlib.contextmanager
+def held_open(path, command='read 0 512'):
+    """qemu-io has it open, and has carried out the command, for the time of a with."""
+    with subprocess.Popen(['qemu-io', '-f', 'qcow2', path], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        print(command, file=holder.stdin, flush=True)
+        line = holder.stdout.readline()
+        while line and not re.match(r'(qemu-io> )?(read|wrote) ', line):
+            line = holder.stdout.readline()
+        try:
+            yield
+        finally:
+            holder.stdin.close()
 
 
 def check(path, fmt='qcow2'):

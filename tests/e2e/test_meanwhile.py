@@ -39,7 +39,7 @@ class Call(threading.Thread):
         self.start()
 
     def run(self):
-        self.result = self.host.revert(*self.arguments)
+        self.result = self.host.call(*self.arguments)
 
 
 class Gate:

@@ -6,13 +6,11 @@ Each is found before the VM is stopped, and most before anything is made.
 """
 
 import os
-import subprocess
 
 import libvirt
 
 import images
 import tap
-from harness import wait_until
 from refusal import RUNNING, check_refused, document, refused, two_snapshots
 
 FAILED = libvirt.VIR_ERR_OPERATION_FAILED
@@ -119,13 +117,8 @@ def test_backing_image_that_is_not_a_file(host):
 
 def test_base_open_for_writing_elsewhere(host):
     vm, base = inactive_on_other_images(host)
-    with subprocess.Popen(['qemu-io', '-f', 'qcow2', base], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE) as holder:
-        holder.stdin.write(b'write -P 1 0 512\n')
-        holder.stdin.flush()
-        wait_until(lambda: b'wrote' in holder.stdout.readline(), 'the write')
+    with images.held_open(base, 'write -P 1 0 512'):
         refused(host, vm, 'snap1', FAILED, "'vda'", 'lock', foretold=False)
-        holder.stdin.close()
 
 
 def test_base_in_use_by_another_domain(host):

@@ -21,13 +21,13 @@ def test_no_such_snapshot(host):
 
 
 def test_no_such_domain(host):
-    check_refused(host.revert('nosuch', 'snap1'), libvirt.VIR_ERR_NO_DOMAIN, 'nosuch')
+    check_refused(host.call('nosuch', 'snap1'), libvirt.VIR_ERR_NO_DOMAIN, 'nosuch')
 
 
 def test_read_only_connection(host):
     vm = two_snapshots(host)
     before = vm.capture()
-    check_refused(host.revert(vm, 'snap1', options=['--readonly']),
+    check_refused(host.call(vm, 'snap1', options=['--readonly']),
                   libvirt.VIR_ERR_OPERATION_DENIED)
     result = host.revert_desc(vm, 'snap1')
     assert result.ok, result
@@ -35,7 +35,7 @@ def test_read_only_connection(host):
 
 
 def test_no_driver_but_qemu(host):
-    result = host.revert('test', 'snap1', uri='test:///default')
+    result = host.call('test', 'snap1', uri='test:///default')
     check_refused(result, libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT)
     result = host.virsh('-c', 'test:///default', 'snapshot-revert', 'test', 'x', '--dry-run')
     assert result.status == 1, result

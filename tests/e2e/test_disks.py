@@ -1,0 +1,337 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_disks.py: every kind of disk, and a configuration that has changed since"""
+
+import os
+import re
+import xml.etree.ElementTree as ET
+
+import libvirt
+
+import images
+import tap
+from refusal import (BLUE, GREEN, PAUSED, RED, RESET_NVRAM, RUNNING, refused,
+                     two_snapshots)
+from vm import sums
+
+CONFIG = libvirt.VIR_ERR_CONFIG_UNSUPPORTED
+FAILED = libvirt.VIR_ERR_OPERATION_FAILED
+
+MEDIUM = """<disk type='file' device='{device}'>
+    <driver name='qemu' type='raw'/>{source}<target dev='{target}' bus='{bus}'/>{more}</disk>"""
+
+
+def disk(file, target, device='disk', bus='virtio', more='', policy=''):
+    source = f"<source file='{file}'{policy}/>" if file else ''
+    return MEDIUM.format(device=device, source=source, target=target, bus=bus, more=more)
+
+
+def with_devices(host, files=(), **options):
+    """A VM whose devices may name {folder}/FILE for each of files."""
+    folder = host.tmp / 'vms' / 'media'
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in files:
+        images.create(folder / name, '1M', fmt='raw')
+    options['devices'] = options.get('devices', '').replace('{folder}', str(folder))
+    return host.vm(disks=1, **options), folder
+
+
+def snapshot(vm, name='snap1', **excluded):
+    """excluded: target=rule"""
+    rules = ''.join(f"<disk name='{target}' snapshot='{rule}'/>"
+                    for target, rule in excluded.items())
+    vm.snapshot(name, inner=f'<disks>{rules}</disks>')
+
+
+def written(vm, byte=RED):
+    vm.write('vda', byte)
+
+
+def there_and_back(host, vm, flags=RUNNING, **excluded):
+    written(vm)
+    snapshot(vm, **excluded)
+    written(vm, BLUE)
+    result = host.revert(vm, 'snap1', flags=flags)
+    assert result.ok, result
+    assert vm.read('vda') == RED and vm.file('vda') == vm.path('a.snap1-1')
+
+
+# Kinds of disks
+
+
+def test_cdrom_with_a_medium(host):
+    vm, folder = with_devices(host, ['cd.iso'], devices=disk(
+        '{folder}/cd.iso', 'hda', 'cdrom', 'ide', '<readonly/>'))
+    below = sums([folder / 'cd.iso'])
+    there_and_back(host, vm)
+    assert vm.file('hda') == str(folder / 'cd.iso')
+    assert sums(below) == below
+
+
+def test_cdrom_without_a_medium(host):
+    vm, _folder = with_devices(host, devices=disk(None, 'hda', 'cdrom', 'ide', '<readonly/>'))
+    there_and_back(host, vm)
+    assert 'hda' not in vm.files()
+
+
+def test_cdrom_whose_medium_was_changed(host):
+    """As in the snapshot's definition."""
+    vm, folder = with_devices(host, ['cd.iso', 'other.iso'], devices=disk(
+        '{folder}/cd.iso', 'hda', 'cdrom', 'ide', '<readonly/>'))
+    written(vm)
+    snapshot(vm)
+    vm.dom = host.conn.defineXML(vm.xml().replace('/cd.iso', '/other.iso'))
+    assert host.revert(vm, 'snap1').ok
+    assert vm.file('hda') == str(folder / 'cd.iso')
+
+
+def with_lost_medium(host, policy=''):
+    vm, folder = with_devices(host, ['cd.iso'], devices=disk(
+        '{folder}/cd.iso', 'hda', 'cdrom', 'ide', '<readonly/>', policy))
+    written(vm)
+    snapshot(vm)
+    vm.dom = host.conn.defineXML(re.sub(r"<source file='[^']*cd.iso'[^>]*/>", '', vm.xml()))
+    vm.start()
+    (folder / 'cd.iso').unlink()
+    return vm, str(folder / 'cd.iso')
+
+
+def test_medium_lost(host):
+    """Nothing is stopped for a start that can't succeed; one that isn't started can be."""
+    vm, medium = with_lost_medium(host)
+    refused(host, vm, 'snap1', FAILED, "'hda'", medium, 'No such file')
+    assert host.revert(vm, 'snap1').ok
+    assert not vm.active and vm.read('vda') == RED
+
+
+def test_optional_medium_lost(host):
+    vm, _medium = with_lost_medium(host, " startupPolicy='optional'")
+    assert host.revert(vm, 'snap1', flags=RUNNING).ok
+    assert vm.running and vm.read('vda') == RED
+
+
+def test_floppy(host):
+    vm, folder = with_devices(host, ['fd.img'], devices=disk(
+        '{folder}/fd.img', 'fda', 'floppy', 'fdc'))
+    there_and_back(host, vm, fda='no')
+    assert vm.file('fda') == str(folder / 'fd.img')
+
+
+def test_readonly_disk(host):
+    vm, folder = with_devices(host, ['ro.img'], devices=disk(
+        '{folder}/ro.img', 'vdb', more='<readonly/>'))
+    below = sums([folder / 'ro.img'])
+    there_and_back(host, vm)
+    assert vm.file('vdb') == str(folder / 'ro.img')
+    assert sums(below) == below
+
+
+def test_shareable_disk(host):
+    vm, folder = with_devices(host, ['shared.img'], devices=disk(
+        '{folder}/shared.img', 'vdb', more='<shareable/>'))
+    there_and_back(host, vm, vdb='no')
+    assert vm.file('vdb') == str(folder / 'shared.img')
+
+
+LUN = """<controller type='scsi' model='virtio-scsi'/>
+    <disk type='block' device='lun'><driver name='qemu' type='raw'/>
+    <source dev='{}'/><target dev='sda' bus='scsi'/></disk>"""
+
+
+def test_lun(host):
+    """Of a device that is not there: refused where it would be needed."""
+    vm, folder = with_devices(host, devices=LUN.format('{folder}/lun'))
+    there_and_back(host, vm, 0, sda='no')
+    lun = ET.fromstring(vm.xml()).find("devices/disk[@device='lun']")
+    assert lun.find('source').get('dev') == str(folder / 'lun')
+    refused(host, vm, 'snap1', FAILED, "'sda'", str(folder / 'lun'))
+
+
+def test_left_out_goes_on_with_its_present_image(host):
+    vm = host.vm()
+    vm.write_all(RED)
+    snapshot(vm, vdb='no')
+    snapshot(vm, 'snap2')
+    vm.write_all(BLUE)
+    assert host.revert(vm, 'snap1', flags=RUNNING).ok
+    assert vm.data() == [RED, BLUE] and vm.file('vdb') == vm.path('b.snap2')
+
+
+def test_left_to_the_user_goes_on_with_its_present_image(host):
+    vm = host.vm()
+    vm.write_all(RED)
+    snapshot(vm, vdb='manual')
+    vm.write_all(BLUE)
+    assert host.revert(vm, 'snap1').ok
+    assert vm.data() == [RED, BLUE] and vm.file('vdb') == vm.base['vdb']
+
+
+# Kinds of images
+
+
+def test_data_file(host):
+    vm = host.vm(disks=1)
+    base, data = vm.base['vda'], vm.path('a.data')
+    os.unlink(base)
+    images.tool('qemu-img', 'create', '-q', '-f', 'qcow2', '-o', f'data_file={data}',
+                base, '64M')
+    written(vm)
+    snapshot(vm)
+    written(vm, BLUE)
+    below = sums([base, data])
+    result = host.revert(vm, 'snap1')
+    assert result.ok, result
+    assert vm.read('vda') == RED
+    written(vm, GREEN)
+    assert sums(below) == below
+    os.rename(data, f'{data}.away')
+    refused(host, vm, 'snap1', FAILED, "'vda'", base, data)
+
+
+def test_data_file_is_never_deleted(host):
+    """Below a state it belongs to the state."""
+    vm = host.vm(disks=1)
+    base = vm.base['vda']
+    os.unlink(base)
+    images.tool('qemu-img', 'create', '-q', '-f', 'qcow2', '-o',
+                f'data_file={vm.path("a.data")}', base, '64M')
+    vm.snapshot('snap1')
+    xml = (f"<domainsnapshotrevert><disks><disk name='vda'><source "
+           f"file='{vm.path('a.data')}'/></disk></disks></domainsnapshotrevert>")
+    refused(host, vm, 'snap1', FAILED, "'vda'", 'exists', xml=xml)
+
+
+def test_chain_of_fifty(host):
+    vm = host.vm(disks=1)
+    below = vm.base['vda']
+    images.write(below, RED)
+    for depth in range(50):
+        images.create(vm.path(f'c{depth}'), backing=below)
+        below = vm.path(f'c{depth}')
+    vm.dom = host.conn.defineXML(vm.xml().replace(vm.base['vda'], below))
+    snapshot(vm)
+    written(vm, BLUE)
+    result = host.revert(vm, 'snap1', flags=RUNNING)
+    assert result.ok, result
+    assert vm.running and vm.read('vda') == RED
+    assert len(vm.chain('vda')) == 52
+
+
+# A configuration that has changed since
+
+
+def test_disk_plugged_in_since(host):
+    """It is gone from the definition; its files are not touched."""
+    vm = two_snapshots(host)
+    images.create(vm.path('new.qcow2'))
+    images.write(vm.path('new.qcow2'), GREEN)
+    vm.destroy()
+    vm.dom = host.conn.defineXML(vm.xml().replace('</devices>', f"""
+        <disk type='file' device='disk'><driver name='qemu' type='qcow2'/>
+        <source file='{vm.path('new.qcow2')}'/><target dev='vdc' bus='virtio'/></disk>
+        </devices>"""))
+    vm.start()
+    vm.snapshot('snap3')
+    below = sums([vm.path('new.qcow2'), vm.path('new.snap3')])
+    assert host.revert(vm, 'snap1', flags=RUNNING).ok
+    assert sorted(vm.files()) == ['vda', 'vdb'] and vm.data() == [RED, RED]
+    assert sums(below) == below
+    assert host.revert(vm, 'snap3', flags=RUNNING).ok  # and it comes back
+    assert vm.read('vdc') == GREEN
+
+
+def test_disk_removed_since(host):
+    vm = two_snapshots(host, running=False)
+    left = vm.file('vdb')
+    vm.dom = host.conn.defineXML(re.sub(
+        rf"<disk (?:(?!</disk>).)*{re.escape(left)}.*?</disk>", '', vm.xml(),
+        flags=re.DOTALL))
+    assert sorted(vm.files()) == ['vda']
+    assert host.revert(vm, 'snap1', flags=RUNNING).ok
+    assert vm.running and vm.data() == [RED, RED]
+    assert os.path.exists(left)  # the domain was not on it
+
+
+def test_configuration_is_the_snapshots(host):
+    vm = host.vm()
+    described = vm.xml().replace('<memory ', '<title>one</title><description>first'
+                                 '</description><metadata><x:x xmlns:x="urn:x">1</x:x>'
+                                 '</metadata><memory ', 1)
+    vm.dom = host.conn.defineXML(described)
+    vm.dom.setAutostart(True)
+    uuid = vm.dom.UUIDString()
+    vm.snapshot('snap1')
+    vm.dom = host.conn.defineXML(
+        vm.xml().replace('>one<', '>two<').replace('>first<', '>second<')
+        .replace('>1</x:x>', '>2</x:x>').replace("'static'>1<", "'static'>2<")
+        .replace('</devices>', "<controller type='virtio-serial'/></devices>"))
+    assert host.revert(vm, 'snap1').ok
+    text = vm.xml()
+    for kept in ('<title>one<', '<description>first<', '>1</x:x>', "'static'>1<"):
+        assert kept in text, kept
+    assert 'virtio-serial' not in text
+    assert vm.dom.UUIDString() == uuid and vm.dom.name() == vm.name
+    assert vm.dom.autostart()  # it is the domain's, and in no snapshot
+
+
+def test_kernel_lost(host):
+    """Found while the domain runs."""
+    vm, folder = with_devices(host, ['kernel'])
+    plain = vm.xml()
+    vm.dom = host.conn.defineXML(
+        plain.replace('</type>', f'</type><kernel>{folder}/kernel</kernel>', 1))
+    snapshot(vm)
+    vm.dom = host.conn.defineXML(plain.replace(vm.base['vda'], vm.path('a.snap1')))
+    vm.start()
+    (folder / 'kernel').unlink()
+    refused(host, vm, 'snap1', FAILED, f'{folder}/kernel', 'No such file')
+
+
+def test_machine_that_this_host_lacks(host):
+    """As after an upgrade of QEMU: it is libvirt that says so, before the stop."""
+    vm = two_snapshots(host)
+    machine = re.search("machine='([^']*)'", vm.snapshot_xml('snap1'))[1]
+    vm.destroy()
+    vm.edit_snapshot('snap1', lambda text: text.replace(f"machine='{machine}'",
+                                                        "machine='pc-0.1'"))
+    vm.start()
+    refused(host, vm, 'snap1', CONFIG, vm.name, "'snap1'", 'pc-0.1', foretold=False)
+
+
+# UEFI variables
+
+
+def with_nvram(host):
+    """What QEMU maps as firmware need not be any for a domain that stays paused."""
+    vm, folder = with_devices(host, ['code.fd', 'vars.fd'])
+    nvram = folder / 'nvram.fd'
+    vm.dom = host.conn.defineXML(vm.xml().replace(
+        '</type>', f"</type><loader readonly='yes' type='pflash'>{folder}/code.fd</loader>"
+        f"<nvram template='{folder}/vars.fd'>{nvram}</nvram>", 1).replace(
+        '</os>', '</os><features><acpi/></features>', 1))
+    snapshot(vm)
+    nvram.write_bytes(b'changed'.ljust(1 << 20, b'\0'))
+    return vm, nvram
+
+
+def test_nvram_stays(host):
+    vm, nvram = with_nvram(host)
+    assert host.revert(vm, 'snap1', flags=PAUSED).ok
+    assert vm.paused and nvram.read_bytes().startswith(b'changed')
+
+
+def test_nvram_is_reset(host):
+    vm, nvram = with_nvram(host)
+    assert host.revert(vm, 'snap1', flags=PAUSED | RESET_NVRAM).ok
+    assert vm.paused and nvram.read_bytes() == bytes(1 << 20)
+
+
+def test_nvram_is_reset_with_virsh(host):
+    vm, nvram = with_nvram(host)
+    result = host.virsh('-c', host.uri, 'snapshot-revert', vm.name, 'snap1', '--paused',
+                        '--reset-nvram')
+    assert result.ok, result
+    assert vm.paused and nvram.read_bytes() == bytes(1 << 20)
+
+
+tap.main(globals())
