@@ -115,12 +115,23 @@ isInternal(const char *xml)
  * domain's definition is put back and, if it was running, it is started anew on
  * its old disks.
  *
- * The domain ends in the state of the snapshot, which is shut off for one of
- * disks alone. VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING and
- * VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED, which exclude each other, boot it from the
- * reverted disks instead. VIR_DOMAIN_SNAPSHOT_REVERT_FORCE goes on where
- * VIR_ERR_SNAPSHOT_REVERT_RISKY would be reported.
+ * The domain ends in the state of the snapshot: running or paused from its
+ * memory file, which is only read, or shut off where the snapshot is of disks
+ * alone. VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING and
+ * VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED, which exclude each other, override that and
+ * boot a snapshot of disks alone. A transient domain, which stays transient, can't
+ * end shut off. The persistent definition becomes the snapshot's, with the
+ * domain's own name and UUID and a new genid.
+ *
+ * VIR_DOMAIN_SNAPSHOT_REVERT_FORCE goes on where VIR_ERR_SNAPSHOT_REVERT_RISKY
+ * would be reported: a managed save would be lost, the snapshot's state has
+ * probably been changed, or its memory does not fit to its disks.
+ * VIR_DOMAIN_SNAPSHOT_REVERT_RESET_NVRAM has the start reset UEFI variables.
  * VIR_DOMAIN_SNAPSHOT_REVERT_VALIDATE checks @xmlDesc against its schema.
+ * With VIR_DOMAIN_SNAPSHOT_REVERT_REUSE_EXT the overlays that @xmlDesc names exist
+ * already, made by the caller or kept by VIR_DOMAIN_SNAPSHOT_REVERT_KEEP_CURRENT;
+ * they are used as they are, after checking that each stands on the image that
+ * holds the snapshot's state and that nothing else needs it.
  *
  * The document is described in docs/formatsnapshotrevert.rst. The call returns
  * when the revert is over; it has no time limit. It blocks the calling thread
@@ -129,8 +140,9 @@ isInternal(const char *xml)
  * Returns 0, or -1 with the reason in virGetLastError(): among others
  * VIR_ERR_XML_ERROR, VIR_ERR_XML_DETAIL and VIR_ERR_XML_INVALID_SCHEMA for a
  * faulty document, VIR_ERR_INVALID_ARG for flags, VIR_ERR_CONFIG_UNSUPPORTED
- * for what can't be reverted to, VIR_ERR_OPERATION_DENIED on a read-only
- * connection, VIR_ERR_NO_CONNECT where virtsnapshotd does not run.
+ * for what can't be reverted to, VIR_ERR_OPERATION_INVALID and
+ * VIR_ERR_BLOCK_COPY_ACTIVE for a domain that is busy or was changed by someone
+ * else meanwhile, VIR_ERR_OPERATION_DENIED on a read-only connection, VIR_ERR_NO_CONNECT where virtsnapshotd does not run.
  */
 PUBLIC int
 virDomainRevertToSnapshotXML(virDomainSnapshotPtr snapshot,
