@@ -6,7 +6,7 @@ import libvirt
 
 import images
 import tap
-from refusal import RED, RUNNING, refused, two_snapshots
+from refusal import RED, RUNNING, check_refused, refused, two_snapshots
 
 BUSY = libvirt.VIR_ERR_BLOCK_COPY_ACTIVE
 
@@ -14,6 +14,17 @@ BUSY = libvirt.VIR_ERR_BLOCK_COPY_ACTIVE
 def slow(vm):
     """Disks large enough, at one byte a second, for a job that lasts."""
     vm.write_all(RED, offset=1 << 20, length=8 << 20)
+
+
+def refused_meanwhile(host, vm, *fragments):
+    """All is as before but the files, which the job writes to."""
+    before = vm.capture()
+    del before['files']
+    for call in (host.revert, host.revert_desc):
+        check_refused(call(vm, 'snap1', flags=RUNNING), BUSY, vm.name, 'block job',
+                      *fragments)
+    vm.assert_unchanged(before)
+    assert not list(vm.folder.glob('*.snap1-1'))
 
 
 def ended(host, vm, target='vda'):
@@ -31,7 +42,7 @@ def test_block_copy(host):
                      "<driver type='qcow2'/></disk>", {'bandwidth': 1},
                      libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT |
                      libvirt.VIR_DOMAIN_BLOCK_COPY_TRANSIENT_JOB)
-    refused(host, vm, 'snap1', BUSY, "'vda'", vm.name, 'block job')
+    refused_meanwhile(host, vm, "'vda'")
     ended(host, vm)
 
 
@@ -40,7 +51,7 @@ def test_block_pull(host):
     slow(vm)
     vm.snapshot('snap3')
     vm.dom.blockPull('vdb', 1, libvirt.VIR_DOMAIN_BLOCK_PULL_BANDWIDTH_BYTES)
-    refused(host, vm, 'snap1', BUSY, "'vdb'", vm.name, 'block job')
+    refused_meanwhile(host, vm, "'vdb'")
     ended(host, vm, 'vdb')
 
 
@@ -49,7 +60,7 @@ def test_block_commit(host):
     slow(vm)
     vm.dom.blockCommit('vda', vm.path('a.snap1'), None, 1, libvirt.VIR_DOMAIN_BLOCK_COMMIT_ACTIVE |
                        libvirt.VIR_DOMAIN_BLOCK_COMMIT_BANDWIDTH_BYTES)
-    refused(host, vm, 'snap1', BUSY, "'vda'", vm.name, 'block job')
+    refused_meanwhile(host, vm, "'vda'")
     ended(host, vm)
 
 

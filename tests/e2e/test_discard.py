@@ -166,7 +166,9 @@ def test_image_that_can_not_be_deleted(host):
     else:
         closed.chmod(0o555)
     try:
-        revert(host, vm)
+        result = host.revert(vm, 'snap1', foretell=False)  # it can't be foretold
+        assert result.ok, result
+        vm.refresh()
         assert images.pattern(left) == GREEN
         assert f"'{left}' can't be deleted" in host.new_log_lines()
     finally:
