@@ -31,6 +31,14 @@ def check_goes_on(guest, before, after):
     assert stored == count, (stored, count)
 
 
+def revert(host, guest, name, flags=0):
+    """From now on the console has what the reverted guest says, and nothing else."""
+    guest.dom.suspend()
+    guest.console.skip()
+    result = host.revert(guest, name, flags=flags)
+    assert result.ok, result
+
+
 def test_memory(host):
     """As often as one likes, in any order; what was written later is not there."""
     guest = Guest(host)
@@ -40,9 +48,7 @@ def test_memory(host):
     guest.command('write late two')
     below = sums([*guest.folder.glob('*.mem'), guest.base['vda'], guest.path('a.snap1')])
     for name in ('snap1', 'snap2', 'snap2', 'snap1'):
-        guest.console.skip()
-        result = host.revert(guest, name)
-        assert result.ok, result
+        revert(host, guest, name)
         check_goes_on(guest, *counters[name])
         assert guest.command('cat early') == 'early=one'
         assert guest.command('cat late') == 'late absent'
@@ -56,8 +62,7 @@ def test_paused_and_resumed(host):
     guest = Guest(host)
     guest.boot()
     counters = snapshot(guest, 'snap1')
-    guest.console.skip()
-    assert host.revert(guest, 'snap1', flags=PAUSED).ok
+    revert(host, guest, 'snap1', PAUSED)
     assert guest.paused
     guest.dom.resume()
     check_goes_on(guest, *counters)
