@@ -5,6 +5,7 @@
 
 #include "config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "virsh-options.h"
@@ -261,25 +262,25 @@ formatEntry(const optionEntry *entry)
 void
 virshRevertPrintHelp(void)
 {
-    g_print("  %s\n    %s - %s\n\n  %s\n    %s <domain> {<snapshotname> | --current}",
+    printf("  %s\n    %s - %s\n\n  %s\n    %s <domain> {<snapshotname> | --current}",
             _("NAME"), VIRSH_SNAPSHOT_REVERT, _("Revert a domain to a snapshot"),
             _("SYNOPSIS"), VIRSH_SNAPSHOT_REVERT);
     for (gsize i = 0; i < G_N_ELEMENTS(entries); i++) {
         g_autofree char *text = formatEntry(&entries[i]);
 
         if (!entries[i].positional && !g_str_equal(entries[i].name, "current"))
-            g_print(" [%s]%s", text, entries[i].kind == OPTION_LIST ? "..." : "");
+            printf(" [%s]%s", text, entries[i].kind == OPTION_LIST ? "..." : "");
     }
 
-    g_print("\n\n  %s\n    %s\n\n  %s\n", _("DESCRIPTION"),
+    printf("\n\n  %s\n    %s\n\n  %s\n", _("DESCRIPTION"),
             _("Revert domain to snapshot, on overlays of your choice where the "
               "snapshot is external"), _("OPTIONS"));
     for (gsize i = 0; i < G_N_ELEMENTS(entries); i++) {
         g_autofree char *text = formatEntry(&entries[i]);
 
-        g_print("    %-26s %s\n", text, _(entries[i].help));
+        printf("    %-26s %s\n", text, _(entries[i].help));
     }
-    g_print("\n");
+    printf("\n");
 }
 
 void
@@ -289,7 +290,7 @@ virshRevertPrintOptions(const char *prefix)
         g_autofree char *text = g_strdup_printf("--%s", entries[i].name);
 
         if (entries[i].ours && g_str_has_prefix(text, prefix))
-            g_print("%s\n", text);
+            printf("%s\n", text);
     }
 }
 

@@ -197,7 +197,7 @@ dryRun(virDomainSnapshotPtr snap, const virshRevertOptions *options,
     if (!(desc = virDomainSnapshotGetRevertXMLDesc(snap, xml, flags)))
         return failAsLibvirt(error);
 
-    g_print("%s", desc);
+    printf("%s", desc);
     free(desc);
     return TRUE;
 }
@@ -216,7 +216,7 @@ virshSnapshotRevert(const virshGlobals *globals,
         return FALSE;
 
     if (options->print_xml) {
-        g_print("%s", xml);
+        printf("%s", xml);
         return TRUE;
     }
 
@@ -234,6 +234,6 @@ virshSnapshotRevert(const virshGlobals *globals,
         return FALSE;
 
     if (!globals->quiet)
-        g_print(_("Domain snapshot %s reverted\n"), virDomainSnapshotGetName(snap));
+        printf(_("Domain snapshot %s reverted\n"), virDomainSnapshotGetName(snap));
     return TRUE;
 }

@@ -142,9 +142,9 @@ runOurs(const virshGlobals *globals, char **words, virConnectPtr *conn)
     /* as virsh does, after whatever a command says but a page of its own */
     if (!globals->quiet && !options.help &&
         (error || (!options.print_xml && !options.dry_run)))
-        g_print("\n");
+        printf("\n");
     if (globals->timing)
-        g_print(_("(Time: %.3f ms)\n\n"), (g_get_monotonic_time() - begin) / 1000.0);
+        printf(_("(Time: %.3f ms)\n\n"), (g_get_monotonic_time() - begin) / 1000.0);
     return !error;
 }
 

@@ -6,6 +6,7 @@
  * it prints one line, "CODE DOMAIN MESSAGE", of virGetLastError().
  */
 
+#include <stdio.h>
 #include <glib.h>
 #include <libvirt/virterror.h>
 #include "libvirt-domain-snapshot.h"
@@ -32,9 +33,9 @@ fail(void)
     virErrorPtr err = virGetLastError();
 
     if (err)
-        g_print("%d %d %s\n", err->code, err->domain, err->message);
+        printf("%d %d %s\n", err->code, err->domain, err->message);
     else
-        g_print("0 0 no error was set\n");
+        printf("0 0 no error was set\n");
     return 1;
 }
 
@@ -48,7 +49,7 @@ call(virDomainSnapshotPtr snap, const char *xml, unsigned int flags)
 
     if (!(desc = virDomainSnapshotGetRevertXMLDesc(snap, xml, flags)))
         return fail();
-    g_print("%s", desc);
+    printf("%s", desc);
     free(desc);
     return 0;
 }

@@ -96,6 +96,17 @@ for case, text in SNAPSHOTS.items():
     globals()[f'test_snapshot_called_{case}'] = make_snapshot_name(text)
 
 
+def test_umlaut_in_a_locale_without(host):
+    """The document is UTF-8 whatever the terminal has."""
+    vm = snapped(host, ['plättchen.qcow2'])
+    host.env['LC_ALL'] = 'C'
+    try:
+        result = host.virsh('-c', host.uri, 'snapshot-revert', vm.name, 'snap1', '--dry-run')
+    finally:
+        del host.env['LC_ALL']
+    assert result.ok and f"file=\"{vm.path('plättchen.snap1-1')}\"" in result.out, result
+
+
 def test_name_too_long(host):
     """For a generated name; one that the document gives is fine."""
     vm = snapped(host, ['d' * 250], {'vda': 'first'})
