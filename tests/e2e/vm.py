@@ -126,15 +126,12 @@ class VM:
 
     def pid(self):
         """QEMU's process id; None where the domain is inactive."""
-        argument = f'guest={self.name},'.encode()
-        for cmdline in pathlib.Path('/proc').glob('[0-9]*/cmdline'):
-            try:
-                if any(arg.startswith(argument)
-                       for arg in cmdline.read_bytes().split(b'\0')):
-                    return int(cmdline.parent.name)
-            except OSError:
-                continue  # ended meanwhile
-        return None
+        folder = self.host.run / 'qemu' / ('run' if self.host.mode == 'session' else '')
+        try:
+            pid = int((folder / f'{self.name}.pid').read_text())
+        except FileNotFoundError:
+            return None
+        return pid if os.path.exists(f'/proc/{pid}') else None
 
     # Disks
 
