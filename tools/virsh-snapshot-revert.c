@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <libvirt/virterror.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,8 @@ virshConnect(const virshGlobals *globals, virConnectPtr *conn, GError **error)
     if (*conn)
         return TRUE;
 
+    /* of a connection to a libvirtd that has ended */
+    signal(SIGPIPE, SIG_IGN);
     virSetErrorFunc(NULL, ignoreError);
     *conn = virConnectOpenAuth(uri && *uri ? uri : NULL, virConnectAuthPtrDefault,
                                globals->readonly ? VIR_CONNECT_RO : 0);

@@ -408,7 +408,7 @@ virDomainDefGetOverlays(xmlDoc *def)
 }
 
 void
-virDomainDefSetOverlays(xmlDoc *def, GHashTable *overlays)
+virDomainDefSetOverlays(xmlDoc *def, GHashTable *overlays, const char *revert)
 {
     xmlNode *metadata = domainNeedChild(xmlDocGetRootElement(def), "metadata");
     g_autoptr(GList) targets =
@@ -418,16 +418,11 @@ virDomainDefSetOverlays(xmlDoc *def, GHashTable *overlays)
 
     domainDropNodes(def, OVERLAYS_XPATH);
 
-    if (!targets) {
-        if (!metadata->children)
-            domainDropNode(metadata);
-        return;
-    }
-
     node = xmlNewChild(metadata, NULL, (const xmlChar *)"overlays", NULL);
     ns = xmlNewNs(node, (const xmlChar *)VIR_DOMAIN_SNAPSHOT_REVERT_NS,
                   (const xmlChar *)"snapshotrevert");
     xmlSetNs(node, ns);
+    xmlNewProp(node, (const xmlChar *)"revert", (const xmlChar *)revert);
 
     for (GList *l = targets; l; l = l->next) {
         xmlNode *overlay = xmlNewChild(node, ns, (const xmlChar *)"overlay", NULL);
@@ -436,4 +431,13 @@ virDomainDefSetOverlays(xmlDoc *def, GHashTable *overlays)
         xmlNewProp(overlay, (const xmlChar *)"disk", l->data);
         xmlNewProp(overlay, (const xmlChar *)"file", (const xmlChar *)file);
     }
+}
+
+char *
+virDomainDefGetRevert(xmlDoc *def)
+{
+    g_autoptr(GPtrArray) nodes = virSnapXMLNodes(def, OVERLAYS_XPATH);
+
+    return nodes->len > 0 ?
+        virSnapXMLProp(g_ptr_array_index(nodes, 0), "revert") : NULL;
 }

@@ -73,10 +73,15 @@ void virDomainDefMakeInactive(xmlDoc *def);
 
 /* The overlays that reverts made and that this definition stands on, which the
  * domain keeps in its own <metadata>:
- *   <snapshotrevert:overlays xmlns:snapshotrevert="VIR_DOMAIN_SNAPSHOT_REVERT_NS">
+ *   <snapshotrevert:overlays xmlns:snapshotrevert="VIR_DOMAIN_SNAPSHOT_REVERT_NS"
+ *                            revert='UUID'>
  *     <snapshotrevert:overlay disk='vda' file='/images/disk.snap1-1'/>
  * As a table target -> file, both owned by the table. */
 #define VIR_DOMAIN_SNAPSHOT_REVERT_NS \
     "http://libvirt.org/schemas/domain/snapshot-revert/1.0"
 GHashTable *virDomainDefGetOverlays(xmlDoc *def);
-void virDomainDefSetOverlays(xmlDoc *def, GHashTable *overlays);
+void virDomainDefSetOverlays(xmlDoc *def, GHashTable *overlays, const char *revert);
+
+/* Which revert made the definition: what the last SetOverlays() was told; NULL where
+ * none was. */
+char *virDomainDefGetRevert(xmlDoc *def);

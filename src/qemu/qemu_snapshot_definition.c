@@ -59,7 +59,7 @@ setOverlays(xmlDoc *doc, const qemuSnapshotPlan *plan, GHashTable *overlays)
 
         virDomainDefSetDiskFile(doc, disk->target, disk->overlay);
     }
-    virDomainDefSetOverlays(doc, overlays);
+    virDomainDefSetOverlays(doc, overlays, plan->id);
 }
 
 static char *

@@ -16,6 +16,7 @@
 
 #include "qemu_snapshot_discard.h"
 #include "virsnaperror.h"
+#include "virsnapfault.h"
 #include "virsnapfile.h"
 #include "virsnaplock.h"
 
@@ -56,16 +57,6 @@ isReused(const qemuSnapshotPlan *plan, const char *key)
 }
 
 static void
-discardFree(void *data)
-{
-    virDomainSnapshotRevertDiscard *discard = data;
-
-    g_free(discard->disk);
-    g_free(discard->file);
-    g_free(discard);
-}
-
-static void
 discardConsider(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
                 const char *target, const char *file)
 {
@@ -96,7 +87,6 @@ qemuSnapshotDiscardPlan(qemuSnapshotPlan *plan, const qemuSnapshotSource *source
 {
     GPtrArray *definitions[] = { source->now_disks, source->next_disks };
 
-    g_ptr_array_set_free_func(plan->discards, discardFree);
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
 
@@ -117,7 +107,7 @@ qemuSnapshotDiscardForetell(qemuSnapshotPlan *plan, GError **error)
     if (plan->discards->len == 0)
         return TRUE;
 
-    if (!(others = qemuSnapshotReadOtherDomains(plan->dom, error)))
+    if (!(others = qemuSnapshotReadDomains(plan->dom, FALSE, error)))
         return FALSE;
 
     for (guint i = plan->discards->len; i-- > 0;) {
@@ -132,60 +122,65 @@ qemuSnapshotDiscardForetell(qemuSnapshotPlan *plan, GError **error)
     return TRUE;
 }
 
-static void
-discardFile(const char *file, GHashTable *states, GHashTable *others)
+static gboolean
+discardFile(const char *file, GHashTable *domains, GError **ret_error)
 {
     g_autofree char *key = virSnapFileKey(file);
-    const char *snapshot = g_hash_table_lookup(states, key);
-    const char *user = g_hash_table_lookup(others, key);
+    const char *user = g_hash_table_lookup(domains, key);
     g_autoptr(GError) error = NULL;
     gboolean in_use = FALSE;
+    gboolean exists = FALSE;
 
-    if (snapshot)
-        g_warning(_("image '%s' is kept: snapshot '%s' needs it"), file, snapshot);
-    else if (user)
-        g_warning(_("image '%s' is kept: domain '%s' uses it"), file, user);
+    if (!virSnapFileExists(file, &exists, ret_error))
+        return FALSE;
+    /* gone already: by a revert that was broken off after it */
+    if (!exists)
+        return TRUE;
+
+    if (user)
+        g_warning(_("image '%s' is kept: domain '%s' or one of its snapshots needs it"),
+                  file, user);
     else if (!virSnapLockInUse(file, &in_use, &error))
         g_warning(_("image '%s' is kept: %s"), file, error->message);
     else if (in_use)
         g_warning(_("image '%s' is kept: a program has it open"), file);
     else if (unlink(file) < 0)
         g_warning(_("image '%s' can't be deleted: %s"), file, g_strerror(errno));
+    return TRUE;
 }
 
-void
-qemuSnapshotDiscard(const qemuSnapshotPlan *plan)
+gboolean
+qemuSnapshotDiscard(const qemuSnapshotPlan *plan, GError **error)
 {
-    g_autoptr(qemuSnapshotTree) tree = NULL;
-    g_autoptr(GHashTable) others = NULL;
-    g_autoptr(GError) error = NULL;
+    g_autoptr(GHashTable) domains = NULL;
     gboolean any = plan->discards->len > 0;
 
     for (guint i = 0; i < plan->disks->len && !any; i++)
         any = ((qemuSnapshotPlanDisk *)g_ptr_array_index(plan->disks, i))->in_place;
 
     if (!any)
-        return;
+        return TRUE;
 
-    /* a snapshot may have been taken since */
-    if (!(tree = qemuSnapshotTreeRead(plan->dom, plan->snapshot, &error)) ||
-        !(others = qemuSnapshotReadOtherDomains(plan->dom, &error))) {
-        g_warning(_("the images that domain '%s' has left are kept: %s"),
-                  plan->domain, error->message);
-        return;
-    }
+    /* a snapshot may have been taken since the plan was made, here too */
+    if (!virSnapFault("discard", error) ||
+        !(domains = qemuSnapshotReadDomains(plan->dom, TRUE, error)))
+        return FALSE;
 
     for (guint i = 0; i < plan->discards->len; i++) {
         virDomainSnapshotRevertDiscard *discard =
             g_ptr_array_index(plan->discards, i);
 
-        discardFile(discard->file, tree->states, others);
+        if (!discardFile(discard->file, domains, error))
+            return FALSE;
     }
 
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
 
-        if (disk->in_place)
-            discardFile(disk->kept, tree->states, others);
+        if (disk->in_place && virSnapFileIs(disk->kept, &disk->old_id) &&
+            !discardFile(disk->kept, domains, error))
+            return FALSE;
     }
+
+    return virSnapFault("discarded", error);
 }

@@ -19,5 +19,6 @@ void qemuSnapshotDiscardPlan(qemuSnapshotPlan *plan,
 gboolean qemuSnapshotDiscardForetell(qemuSnapshotPlan *plan, GError **error);
 
 /* Deletes them, and what was replaced in place, after looking once more who uses
- * them. What stays is logged as a warning; that is no failure. */
-void qemuSnapshotDiscard(const qemuSnapshotPlan *plan);
+ * them. What stays is logged as a warning; that is no failure. FALSE: who uses them can't
+ * be told now, and all are there still. */
+gboolean qemuSnapshotDiscard(const qemuSnapshotPlan *plan, GError **error);

@@ -15,6 +15,7 @@ struct _qemuSnapshotDriver {
     char *backend_uri;
     char *storage_daemon;
     unsigned int storage_daemon_timeout;
+    char *state_folder;
     char *schema;
 
     GMutex lock;
@@ -31,7 +32,7 @@ driverIgnoreError(void *opaque, virErrorPtr error)
 
 qemuSnapshotDriver *
 qemuSnapshotDriverNew(const char *backend_uri, const char *storage_daemon,
-                      unsigned int storage_daemon_timeout)
+                      unsigned int storage_daemon_timeout, const char *state_folder)
 {
     qemuSnapshotDriver *driver = g_new0(qemuSnapshotDriver, 1);
     const char *schemadir = secure_getenv("VIRTSNAPSHOTD_SCHEMADIR");
@@ -39,6 +40,7 @@ qemuSnapshotDriverNew(const char *backend_uri, const char *storage_daemon,
     driver->backend_uri = g_strdup(backend_uri);
     driver->storage_daemon = g_strdup(storage_daemon);
     driver->storage_daemon_timeout = storage_daemon_timeout;
+    driver->state_folder = g_strdup(state_folder);
     driver->schema = g_build_filename(schemadir ? schemadir : SCHEMADIR,
                                       "domainsnapshotrevert.rng", NULL);
     driver->reverting = g_hash_table_new_full(g_str_hash, g_str_equal,
@@ -61,6 +63,7 @@ qemuSnapshotDriverFree(qemuSnapshotDriver *driver)
     g_hash_table_unref(driver->reverting);
     g_cond_clear(&driver->unlocked);
     g_mutex_clear(&driver->lock);
+    g_free(driver->state_folder);
     g_free(driver->schema);
     g_free(driver->storage_daemon);
     g_free(driver->backend_uri);
@@ -77,6 +80,12 @@ unsigned int
 qemuSnapshotDriverStorageTimeout(const qemuSnapshotDriver *driver)
 {
     return driver->storage_daemon_timeout;
+}
+
+const char *
+qemuSnapshotDriverStateFolder(const qemuSnapshotDriver *driver)
+{
+    return driver->state_folder;
 }
 
 const char *

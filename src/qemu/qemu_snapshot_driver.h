@@ -15,12 +15,16 @@ typedef struct _qemuSnapshotDriver qemuSnapshotDriver;
 
 qemuSnapshotDriver *qemuSnapshotDriverNew(const char *backend_uri,
                                           const char *storage_daemon,
-                                          unsigned int storage_daemon_timeout);
+                                          unsigned int storage_daemon_timeout,
+                                          const char *state_folder);
 void qemuSnapshotDriverFree(qemuSnapshotDriver *driver);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotDriver, qemuSnapshotDriverFree)
 
 const char *qemuSnapshotDriverStorageDaemon(const qemuSnapshotDriver *driver);
 unsigned int qemuSnapshotDriverStorageTimeout(const qemuSnapshotDriver *driver);
+
+/* Where the journals are. */
+const char *qemuSnapshotDriverStateFolder(const qemuSnapshotDriver *driver);
 
 /* The path of the schema of <domainsnapshotrevert>. */
 const char *qemuSnapshotDriverSchema(const qemuSnapshotDriver *driver);

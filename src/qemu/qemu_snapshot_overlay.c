@@ -19,7 +19,9 @@
 #include "qemu_snapshot_overlay.h"
 #include "qemu_storage_daemon.h"
 #include "virsnaperror.h"
+#include "virsnapfault.h"
 #include "virsnapfile.h"
+#include "virsnaplock.h"
 #include "virsnapqcow2.h"
 
 struct _qemuSnapshotOverlays {
@@ -27,10 +29,9 @@ struct _qemuSnapshotOverlays {
     qemuStorageDaemon *daemon;
     GError *start_error;            /* why there is no daemon */
 
-    const qemuSnapshotPlan *plan;   /* NULL until there is one */
+    qemuSnapshotPlan *plan;         /* NULL until there is one */
     qemuStorageOverlay *overlays;   /* one for each disk of the plan */
-    gboolean *linked;               /* the old one has its second name */
-    gboolean *switched;
+    gboolean *named;                /* the file has its name */
 };
 
 static qemuSnapshotPlanDisk *
@@ -49,12 +50,11 @@ qemuSnapshotOverlaysNew(const qemuSnapshotDriver *driver)
 }
 
 static void
-overlaysSetPlan(qemuSnapshotOverlays *overlays, const qemuSnapshotPlan *plan)
+overlaysSetPlan(qemuSnapshotOverlays *overlays, qemuSnapshotPlan *plan)
 {
     overlays->plan = plan;
     overlays->overlays = g_new0(qemuStorageOverlay, plan->disks->len);
-    overlays->linked = g_new0(gboolean, plan->disks->len);
-    overlays->switched = g_new0(gboolean, plan->disks->len);
+    overlays->named = g_new0(gboolean, plan->disks->len);
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
 
@@ -79,19 +79,21 @@ qemuSnapshotOverlaysFree(qemuSnapshotOverlays *overlays)
     }
     g_clear_error(&overlays->start_error);
     g_free(overlays->overlays);
-    g_free(overlays->linked);
-    g_free(overlays->switched);
+    g_free(overlays->named);
     g_free(overlays);
 }
 
+/* A file system that has no unnamed files gives it its name before the journal is
+ * written. A crash between the two leaves an empty file. */
 static int
-overlayOpen(const qemuSnapshotPlanDisk *disk, GError **error)
+overlayOpen(qemuSnapshotPlanDisk *disk, gboolean *ret_named, GError **error)
 {
     int fd;
 
     if (!disk->reused)
-        return virSnapFileCreate(disk->file, &disk->like, error);
+        return virSnapFileCreate(disk->file, &disk->like, ret_named, error);
 
+    *ret_named = TRUE;
     if ((fd = open(disk->file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) < 0)
         virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
                              _("cannot open overlay '%s'"), disk->file);
@@ -99,29 +101,62 @@ overlayOpen(const qemuSnapshotPlanDisk *disk, GError **error)
 }
 
 static gboolean
-overlaysMakeFiles(qemuSnapshotOverlays *overlays, GError **error)
+overlayReserve(qemuSnapshotOverlays *overlays, guint i, GError **error)
+{
+    qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
+    int fd = overlayOpen(disk, &overlays->named[i], error);
+
+    if (fd < 0) {
+        g_prefix_error(error, _("disk '%s': "), disk->target);
+        return FALSE;
+    }
+
+    overlays->overlays[i].fd = fd;
+    if (virSnapFileGetDescriptorID(fd, &disk->id) &&
+        (!disk->in_place || virSnapFileGetID(disk->overlay, &disk->old_id)))
+        return TRUE;
+
+    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                         _("cannot stat the overlay of disk '%s'"), disk->target);
+    return FALSE;
+}
+
+gboolean
+qemuSnapshotOverlaysReserve(qemuSnapshotOverlays *overlays, qemuSnapshotPlan *plan,
+                            GError **error)
+{
+    overlaysSetPlan(overlays, plan);
+    for (guint i = 0; i < plan->disks->len; i++) {
+        if (!virSnapFault("overlay-open", error) ||
+            !overlayReserve(overlays, i, error))
+            return FALSE;
+    }
+
+    return TRUE;
+}
+
+static gboolean
+overlaysName(qemuSnapshotOverlays *overlays, GError **error)
 {
     for (guint i = 0; i < overlays->plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
 
-        overlays->overlays[i].fd = overlayOpen(disk, error);
-        if (overlays->overlays[i].fd < 0) {
+        if (!virSnapFault("overlay-link", error))
+            return FALSE;
+        if (!overlays->named[i] &&
+            !virSnapFileLink(overlays->overlays[i].fd, disk->file, error)) {
             g_prefix_error(error, _("disk '%s': "), disk->target);
             return FALSE;
         }
-
-        if (!disk->in_place)
-            continue;
-        if (link(disk->overlay, disk->kept) < 0) {
+        if (disk->in_place && link(disk->overlay, disk->kept) < 0) {
             virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
                                  _("the current overlay of disk '%s' can't be "
                                    "set aside as '%s'"), disk->target, disk->kept);
             return FALSE;
         }
-        overlays->linked[i] = TRUE;
     }
 
-    return TRUE;
+    return virSnapFault("overlay-linked", error);
 }
 
 void
@@ -133,20 +168,19 @@ qemuSnapshotOverlaysPrepare(qemuSnapshotOverlays *overlays)
 }
 
 gboolean
-qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays,
-                           const qemuSnapshotPlan *plan, GError **error)
+qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays, GError **error)
 {
     if (!overlays->daemon) {
         g_propagate_error(error, g_steal_pointer(&overlays->start_error));
         return FALSE;
     }
 
-    overlaysSetPlan(overlays, plan);
-    return overlaysMakeFiles(overlays, error) &&
+    return overlaysName(overlays, error) &&
         qemuStorageDaemonCreate(overlays->daemon, overlays->overlays,
-                                plan->disks->len,
+                                overlays->plan->disks->len,
                                 qemuSnapshotDriverStorageTimeout(overlays->driver),
-                                error);
+                                error) &&
+        virSnapFault("storage-daemon-created", error);
 }
 
 /* The overlays and the folders' entries for them. All are sent on their way
@@ -163,6 +197,8 @@ overlaysSync(qemuSnapshotOverlays *overlays, GError **error)
     for (guint i = 0; i < overlays->plan->disks->len; i++) {
         qemuStorageOverlay *overlay = &overlays->overlays[i];
 
+        if (!virSnapFault("overlay-sync", error))
+            return FALSE;
         if (fsync(overlay->fd) < 0) {
             virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
                                  _("overlay '%s' of disk '%s' can't be made "
@@ -224,8 +260,11 @@ qemuSnapshotOverlaysVerify(qemuSnapshotOverlays *overlays, GError **error)
 void
 qemuSnapshotOverlaysRelease(qemuSnapshotOverlays *overlays)
 {
-    if (overlays->daemon)
-        qemuStorageDaemonWait(overlays->daemon);
+    if (!overlays->daemon)
+        return;
+
+    qemuStorageDaemonKill(overlays->daemon);
+    qemuStorageDaemonWait(overlays->daemon);
 }
 
 gboolean
@@ -236,51 +275,106 @@ qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays, GError **error)
 
         if (!disk->in_place)
             continue;
+        if (!virSnapFault("overlay-switch", error))
+            return FALSE;
         if (rename(disk->file, disk->overlay) < 0) {
             virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
                                  _("the overlay of disk '%s' can't be put in the "
                                    "place of '%s'"), disk->target, disk->overlay);
             return FALSE;
         }
-        overlays->switched[i] = TRUE;
         if (!virSnapFileSyncFolder(disk->overlay, error))
             return FALSE;
+    }
+
+    return virSnapFault("overlay-switched", error);
+}
+
+gboolean
+qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, GError **error)
+{
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+
+        if (!disk->in_place || !virSnapFileIs(disk->overlay, &disk->id) ||
+            !virSnapFileIs(disk->kept, &disk->old_id))
+            continue;
+        if (!virSnapFault("overlay-switch-back", error))
+            return FALSE;
+        if (rename(disk->kept, disk->overlay) < 0) {
+            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                                 _("the overlay '%s' of disk '%s' can't be put back, it "
+                                   "is '%s'"), disk->overlay, disk->target, disk->kept);
+            return FALSE;
+        }
     }
 
     return TRUE;
 }
 
-void
-qemuSnapshotOverlaysSwitchBack(qemuSnapshotOverlays *overlays)
+/* Only what is known to be ours, by more than its name, and what nobody has taken to
+ * by now. */
+static gboolean
+overlayRemove(const qemuSnapshotPlanDisk *disk, GError **error)
 {
-    for (guint i = 0; i < overlays->plan->disks->len; i++) {
-        qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
+    gboolean in_use = FALSE;
+    gboolean exists = FALSE;
 
-        if (!overlays->switched[i])
-            continue;
-        if (rename(disk->kept, disk->overlay) < 0)
-            g_warning(_("the overlay '%s' of disk '%s' can't be put back; it is "
-                        "'%s': %s"), disk->overlay, disk->target, disk->kept,
-                      g_strerror(errno));
-        overlays->linked[i] = FALSE;
+    if (disk->reused)
+        return TRUE;
+    if (!virSnapFileExists(disk->file, &exists, error))
+        return FALSE;
+    if (!exists || !virSnapFileIs(disk->file, &disk->id))
+        return TRUE;
+
+    if (!virSnapFault("overlay-unlink", error) ||
+        !virSnapLockInUse(disk->file, &in_use, error))
+        return FALSE;
+    if (in_use) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("overlay '%s' can't be removed: a program has it open"),
+                    disk->file);
+        return FALSE;
     }
+    if (unlink(disk->file) < 0) {
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("overlay '%s' can't be removed"), disk->file);
+        return FALSE;
+    }
+
+    return TRUE;
 }
 
-void
-qemuSnapshotOverlaysRemove(qemuSnapshotOverlays *overlays)
+gboolean
+qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, GError **error)
 {
-    if (overlays->daemon)
-        qemuStorageDaemonKill(overlays->daemon);
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
 
-    for (guint i = 0; overlays->plan && i < overlays->plan->disks->len; i++) {
-        qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
-
-        if (overlays->overlays[i].fd >= 0 && !overlays->switched[i] &&
-            !disk->reused && unlink(disk->file) < 0)
-            g_warning(_("overlay '%s' can't be removed: %s"), disk->file,
-                      g_strerror(errno));
-        if (overlays->linked[i] && unlink(disk->kept) < 0)
-            g_warning(_("'%s' can't be removed: %s"), disk->kept,
-                      g_strerror(errno));
+        if (!overlayRemove(disk, error))
+            return FALSE;
+        if (disk->in_place && virSnapFileIs(disk->kept, &disk->old_id) &&
+            virSnapFileIs(disk->overlay, &disk->old_id) && unlink(disk->kept) < 0) {
+            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                                 _("'%s' can't be removed"), disk->kept);
+            return FALSE;
+        }
     }
+
+    return TRUE;
+}
+
+gboolean
+qemuSnapshotOverlaysAreBlank(const qemuSnapshotPlan *plan, gboolean *ret_blank,
+                             GError **error)
+{
+    *ret_blank = TRUE;
+    for (guint i = 0; *ret_blank && i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+
+        if (!disk->reused && !virSnapImageIsBlank(disk->overlay, ret_blank, error))
+            return FALSE;
+    }
+
+    return TRUE;
 }

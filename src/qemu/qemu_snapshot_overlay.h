@@ -18,23 +18,34 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotOverlays, qemuSnapshotOverlaysFree)
  * a plan does. */
 void qemuSnapshotOverlaysPrepare(qemuSnapshotOverlays *overlays);
 
-/* Makes all, or, on failure, none that qemuSnapshotOverlaysRemove() would not
- * remove. The plan must outlive the overlays. */
-gboolean qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays,
-                                    const qemuSnapshotPlan *plan,
-                                    GError **error);
+/* Makes the files, without a name where the file system can, and tells the plan
+ * their identities. The plan must outlive the overlays. */
+gboolean qemuSnapshotOverlaysReserve(qemuSnapshotOverlays *overlays,
+                                     qemuSnapshotPlan *plan, GError **error);
+
+/* Names them, and makes overlays of them. */
+gboolean qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays, GError **error);
 
 /* Has each opened on its chain, reads back what it says, and makes all durable. */
 gboolean qemuSnapshotOverlaysVerify(qemuSnapshotOverlays *overlays,
                                     GError **error);
 
-/* Waits until nothing of ours has the images open. */
+/* Ends what of ours has the images open. */
 void qemuSnapshotOverlaysRelease(qemuSnapshotOverlays *overlays);
 
-/* Gives overlays that replace one in place their final name, and back. */
+/* Gives overlays that replace one in place their final name. */
 gboolean qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays,
                                     GError **error);
-void qemuSnapshotOverlaysSwitchBack(qemuSnapshotOverlays *overlays);
 
-/* Removes the files that were made. */
-void qemuSnapshotOverlaysRemove(qemuSnapshotOverlays *overlays);
+/* The rest goes by what is there, so that it can be done twice, and by another
+ * process. */
+
+/* ... and the old ones their name back. */
+gboolean qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, GError **error);
+
+/* Removes the files that were made, after a look whether a program has them open. */
+gboolean qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, GError **error);
+
+/* Whether the domain has not written to any that was made. */
+gboolean qemuSnapshotOverlaysAreBlank(const qemuSnapshotPlan *plan,
+                                      gboolean *ret_blank, GError **error);

@@ -116,7 +116,7 @@ placeInPlace(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
         return FALSE;
     }
 
-    if (!(others = qemuSnapshotReadOtherDomains(ctx->source->dom, error)))
+    if (!(others = qemuSnapshotReadDomains(ctx->source->dom, FALSE, error)))
         return FALSE;
     if ((owner = g_hash_table_lookup(others, key))) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,

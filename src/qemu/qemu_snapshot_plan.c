@@ -43,7 +43,8 @@ planDiskFree(void *data)
     qemuSnapshotPlanDisk *disk = data;
 
     g_free(disk->target);
-    g_clear_pointer(&disk->chain, g_ptr_array_unref);
+    if (disk->chain)
+        g_ptr_array_unref(disk->chain);
     g_free(disk->overlay);
     g_free(disk->file);
     g_free(disk->kept);
@@ -59,6 +60,8 @@ qemuSnapshotPlanFree(qemuSnapshotPlan *plan)
     if (plan->dom)
         virDomainFree(plan->dom);
     qemuSnapshotGuardFree(plan->guard);
+    g_free(plan->id);
+    g_free(plan->snapshot);
     g_free(plan->domain);
     g_free(plan->memory_file);
     g_free(plan->restore_xml);
@@ -68,6 +71,26 @@ qemuSnapshotPlanFree(qemuSnapshotPlan *plan)
     g_free(plan->new_xml);
     g_free(plan->snapshot_xml);
     g_free(plan);
+}
+
+static void
+planDiscardFree(void *data)
+{
+    virDomainSnapshotRevertDiscard *discard = data;
+
+    g_free(discard->disk);
+    g_free(discard->file);
+    g_free(discard);
+}
+
+qemuSnapshotPlan *
+qemuSnapshotPlanNewEmpty(void)
+{
+    qemuSnapshotPlan *plan = g_new0(qemuSnapshotPlan, 1);
+
+    plan->disks = g_ptr_array_new_with_free_func(planDiskFree);
+    plan->discards = g_ptr_array_new_with_free_func(planDiscardFree);
+    return plan;
 }
 
 static gboolean
@@ -266,15 +289,14 @@ qemuSnapshotPlan *
 qemuSnapshotPlanNew(qemuSnapshotDriver *driver,
                     const qemuSnapshotRequest *request, GError **error)
 {
-    g_autoptr(qemuSnapshotPlan) plan = g_new0(qemuSnapshotPlan, 1);
+    g_autoptr(qemuSnapshotPlan) plan = qemuSnapshotPlanNewEmpty();
     g_autoptr(qemuSnapshotSource) source = NULL;
     g_autoptr(virDomainSnapshotRevertDef) def = NULL;
     gboolean validate = (request->flags & VIR_DOMAIN_SNAPSHOT_REVERT_VALIDATE) != 0;
     virConnectPtr conn;
 
-    plan->snapshot = request->snapshot;
-    plan->disks = g_ptr_array_new_with_free_func(planDiskFree);
-    plan->discards = g_ptr_array_new();
+    plan->id = g_uuid_string_random();
+    plan->snapshot = g_strdup(request->snapshot);
 
     if (!planCheckFlags(request->flags, error))
         return NULL;

@@ -12,6 +12,7 @@
 #include "qemu_snapshot.h"
 #include "qemu_snapshot_guard.h"
 #include "snapshot_revert_conf.h"
+#include "virsnapfile.h"
 
 typedef struct _qemuSnapshotPlanDisk qemuSnapshotPlanDisk;
 struct _qemuSnapshotPlanDisk {
@@ -22,6 +23,8 @@ struct _qemuSnapshotPlanDisk {
     char *kept;            /* in place: second name of the image it replaces */
     gboolean in_place;
     gboolean reused;       /* the caller has made it */
+    virSnapFileID id;      /* of the new overlay, once it is made */
+    virSnapFileID old_id;  /* in place: of the one that it replaces */
     struct stat like;      /* of the image that it replaces */
 };
 
@@ -33,9 +36,10 @@ typedef enum {
 
 typedef struct _qemuSnapshotPlan qemuSnapshotPlan;
 struct _qemuSnapshotPlan {
+    char *id;              /* of this revert: the new definition has it, too */
     virDomainPtr dom;
     char *domain;          /* its name */
-    const char *snapshot;  /* the target's name */
+    char *snapshot;        /* the target's name */
 
     gboolean active;       /* the domain, now */
     gboolean paused;
@@ -58,10 +62,13 @@ struct _qemuSnapshotPlan {
 };
 
 /* Reads, decides and checks everything that can be checked without a side
- * effect. The request must outlive the plan. */
+ * effect. */
 qemuSnapshotPlan *qemuSnapshotPlanNew(qemuSnapshotDriver *driver,
                                       const qemuSnapshotRequest *request,
                                       GError **error);
+
+/* One with nothing in it but its arrays, to be filled in from a journal. */
+qemuSnapshotPlan *qemuSnapshotPlanNewEmpty(void);
 void qemuSnapshotPlanFree(qemuSnapshotPlan *plan);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotPlan, qemuSnapshotPlanFree)
 

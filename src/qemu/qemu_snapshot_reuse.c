@@ -55,7 +55,7 @@ checkNobodyNeedsIt(const qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *s
         return FALSE;
     }
 
-    if (!(others = qemuSnapshotReadOtherDomains(source->dom, error)))
+    if (!(others = qemuSnapshotReadDomains(source->dom, FALSE, error)))
         return FALSE;
     if ((owner = g_hash_table_lookup(others, key))) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,

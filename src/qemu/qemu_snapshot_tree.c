@@ -259,7 +259,7 @@ othersTryDomain(GHashTable *others, virDomainPtr dom, GError **error)
 }
 
 GHashTable *
-qemuSnapshotReadOtherDomains(virDomainPtr dom, GError **error)
+qemuSnapshotReadDomains(virDomainPtr dom, gboolean own, GError **error)
 {
     g_autoptr(GHashTable) others = newTable();
     virDomainPtr *doms = NULL;
@@ -275,7 +275,7 @@ qemuSnapshotReadOtherDomains(virDomainPtr dom, GError **error)
 
     for (gsize i = 0; doms[i]; i++) {
         if (ok && virDomainGetUUID(doms[i], other) == 0 &&
-            memcmp(uuid, other, sizeof(uuid)) != 0)
+            (own || memcmp(uuid, other, sizeof(uuid)) != 0))
             ok = othersTryDomain(others, doms[i], error);
         virDomainFree(doms[i]);
     }

@@ -45,6 +45,6 @@ void qemuSnapshotTreeAddChain(GHashTable *table, const char *file,
 GPtrArray *qemuSnapshotReadDisks(virDomainPtr dom, unsigned int flags,
                                  xmlDoc **ret_doc, GError **error);
 
-/* file key -> domain: the images that any other domain of the same libvirt stands
- * on, now, when next started, or in one of its snapshots. */
-GHashTable *qemuSnapshotReadOtherDomains(virDomainPtr dom, GError **error);
+/* file key -> domain: the images that any domain of the same libvirt stands on, now,
+ * when next started, or in one of its snapshots; without dom unless own. */
+GHashTable *qemuSnapshotReadDomains(virDomainPtr dom, gboolean own, GError **error);

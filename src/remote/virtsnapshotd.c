@@ -30,6 +30,7 @@
 #include "virsnaperror.h"
 #include "virtsnapshotd_config.h"
 #include "virtsnapshotd_dispatch.h"
+#include "virtsnapshotd_recovery.h"
 
 /* as libvirt's max_client_requests */
 #define MAX_CLIENT_CALLS 5
@@ -315,14 +316,26 @@ daemonSetUp(daemonState *state, const daemonOptions *options,
     return TRUE;
 }
 
+/* What is in it outlives a restart of the host. */
+static char *
+daemonStateFolder(gboolean privileged)
+{
+    if (privileged)
+        return g_strdup("/var/lib/libvirt/snapshot-revert");
+
+    return g_build_filename(g_get_user_data_dir(), "libvirt", "snapshot-revert", NULL);
+}
+
 static gboolean
 daemonRun(const daemonOptions *options, const virtsnapshotdConfig *config,
           gboolean privileged, int ready_fd, GError **error)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
+    g_autofree char *state_folder = daemonStateFolder(privileged);
     g_autoptr(qemuSnapshotDriver) driver =
         qemuSnapshotDriverNew(config->backend_uri, config->storage_daemon,
-                              config->storage_daemon_timeout);
+                              config->storage_daemon_timeout, state_folder);
+    g_autoptr(virtsnapshotdRecovery) recovery = NULL;
     daemonState state = { .loop = loop };
     g_autoptr(virtsnapshotdDispatch) dispatch =
         virtsnapshotdDispatchNew(driver, config->max_workers, daemonDrained, &state);
@@ -342,6 +355,8 @@ daemonRun(const daemonOptions *options, const virtsnapshotdConfig *config,
     if (!daemonSetUp(&state, options, config, privileged, ready_fd, error))
         return FALSE;
 
+    /* not before it is in the background: a thread does not survive that */
+    recovery = virtsnapshotdRecoveryNew(driver);
     g_unix_signal_add(SIGTERM, daemonSignalled, &state);
     g_unix_signal_add(SIGINT, daemonSignalled, &state);
     g_main_loop_run(loop);

@@ -60,11 +60,76 @@ fileSetOwner(int fd, const char *path, const struct stat *like, GError **error)
     return TRUE;
 }
 
-int
-virSnapFileCreate(const char *path, const struct stat *like, GError **error)
+static gboolean
+fileReadID(int fd, const char *path, virSnapFileID *ret_id)
 {
+    int flags = AT_SYMLINK_NOFOLLOW | (*path ? 0 : AT_EMPTY_PATH);
+    struct statx stx;
+
+    if (statx(fd, path, flags, STATX_INO | STATX_BTIME, &stx) < 0)
+        return FALSE;
+
+    ret_id->inode = stx.stx_ino;
+    ret_id->born = stx.stx_mask & STATX_BTIME ?
+        stx.stx_btime.tv_sec * G_GINT64_CONSTANT(1000000000) + stx.stx_btime.tv_nsec : 0;
+    return TRUE;
+}
+
+gboolean
+virSnapFileGetID(const char *path, virSnapFileID *ret_id)
+{
+    return fileReadID(AT_FDCWD, path, ret_id);
+}
+
+gboolean
+virSnapFileGetDescriptorID(int fd, virSnapFileID *ret_id)
+{
+    return fileReadID(fd, "", ret_id);
+}
+
+gboolean
+virSnapFileIs(const char *path, const virSnapFileID *id)
+{
+    virSnapFileID other;
+
+    return virSnapFileGetID(path, &other) && other.inode == id->inode &&
+        other.born == id->born;
+}
+
+gboolean
+virSnapFileExists(const char *path, gboolean *ret_exists, GError **error)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    struct stat st;
+
+    *ret_exists = lstat(path, &st) == 0;
+    if (*ret_exists || (errno == ENOENT && stat(folder, &st) == 0))
+        return TRUE;
+
+    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                         _("cannot look for '%s'"), path);
+    return FALSE;
+}
+
+static int
+fileOpenNew(const char *path, gboolean *ret_named)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
     /* the owner alone, until owner and group are right */
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+
+    *ret_named = fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL);
+    if (!*ret_named)
+        return fd;
+
+    return open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+int
+virSnapFileCreate(const char *path, const struct stat *like, gboolean *ret_named,
+                  GError **error)
+{
+    int fd = fileOpenNew(path, ret_named);
 
     if (fd < 0) {
         virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
@@ -73,12 +138,26 @@ virSnapFileCreate(const char *path, const struct stat *like, GError **error)
     }
 
     if (!fileSetOwner(fd, path, like, error)) {
-        unlink(path);
+        if (*ret_named)
+            unlink(path);
         close(fd);
         return -1;
     }
 
     return fd;
+}
+
+gboolean
+virSnapFileLink(int fd, const char *path, GError **error)
+{
+    g_autofree char *unnamed = g_strdup_printf("/proc/self/fd/%d", fd);
+
+    if (linkat(AT_FDCWD, unnamed, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0)
+        return TRUE;
+
+    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                         _("cannot create overlay '%s'"), path);
+    return FALSE;
 }
 
 gboolean

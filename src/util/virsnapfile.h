@@ -17,11 +17,35 @@ char *virSnapFileKey(const char *path);
  * does. The caller frees it with g_free(). */
 char *virSnapFileResolve(const char *path);
 
-/* Makes a new, empty file, never an existing one and never through a symbolic
- * link at its end, with owner, group and mode of `like`; at no time can anyone
- * read it whom that mode keeps out. Returns a descriptor, or -1, and then no
- * file is left. */
-int virSnapFileCreate(const char *path, const struct stat *like, GError **error);
+/* What tells a file from another that later gets its name, and maybe its inode. It
+ * does not hold the device, whose number may be another after a restart of the host:
+ * the path goes with it. */
+typedef struct _virSnapFileID virSnapFileID;
+struct _virSnapFileID {
+    guint64 inode;
+    gint64 born;      /* nanoseconds; 0 where the file system does not keep it */
+};
+
+/* Of the file itself, a link at the end is not followed. FALSE where there is none. */
+gboolean virSnapFileGetID(const char *path, virSnapFileID *ret_id);
+gboolean virSnapFileGetDescriptorID(int fd, virSnapFileID *ret_id);
+gboolean virSnapFileIs(const char *path, const virSnapFileID *id);
+
+/* Makes a new, empty file for `path`, with owner, group and mode of `like`; at no
+ * time can anyone read it whom that mode keeps out. Where the file system can, it
+ * has no name until virSnapFileLink() gives it one, and vanishes with the
+ * descriptor; else it has its name at once, and *ret_named is TRUE. Never an existing
+ * file, and never through a symbolic link at its end. Returns a descriptor, or -1,
+ * and then no file is left. */
+int virSnapFileCreate(const char *path, const struct stat *like,
+                      gboolean *ret_named, GError **error);
+
+/* Gives an unnamed file its name, unless something has it. */
+gboolean virSnapFileLink(int fd, const char *path, GError **error);
+
+/* Whether there is such a file; an error where it can't be told, as the folder itself
+ * is missing: a storage may be away. */
+gboolean virSnapFileExists(const char *path, gboolean *ret_exists, GError **error);
 
 /* Makes a file's folder durable. */
 gboolean virSnapFileSyncFolder(const char *path, GError **error);

@@ -199,7 +199,17 @@ class Host:
 
     def end_test(self):
         self.ensure_running()
+        self.wait_for_recovery()
         self.remove_vms()
+
+    def journals(self):
+        folder = pathlib.Path('/var/lib' if self.mode == 'system' else
+                              os.environ['XDG_DATA_HOME'], 'libvirt/snapshot-revert')
+        return sorted(folder.glob('*')) if folder.exists() else []
+
+    def wait_for_recovery(self):
+        """Until virtsnapshotd has finished or undone what was broken off."""
+        wait_until(lambda: not self.journals(), 'the end of the recovery')
 
     def _logs(self):
         return sorted(self.tmp.glob('*.log')) + sorted(self.tmp.glob('vms/*/*.log'))

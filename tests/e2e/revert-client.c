@@ -6,6 +6,7 @@
  * it prints one line, "CODE DOMAIN MESSAGE", of virGetLastError().
  */
 
+#include <signal.h>
 #include <stdio.h>
 #include <glib.h>
 #include <libvirt/virterror.h>
@@ -83,6 +84,8 @@ main(int argc, char **argv)
     virConnectPtr conn;
     int ret;
 
+    /* of a connection to a libvirtd that has ended */
+    signal(SIGPIPE, SIG_IGN);
     g_option_context_add_main_entries(context, options, NULL);
     if (!g_option_context_parse(context, &argc, &argv, &error) ||
         (argc == 6 && !g_file_get_contents(argv[5], &xml, NULL, &error)) ||

@@ -6,11 +6,14 @@ into a private environment (scripts/private-host) by itself:
 
     tests/e2e/test_revert.py [--session | --system] [--list] [NAME...]
 
+NAME may be a pattern, as in 'kill_*'.
+
 Each function named test_* is one test and gets the Host of the file. Tests do
 not see each other's domains: the Host removes them in between.
 """
 
 import faulthandler
+import fnmatch
 import os
 import signal
 import sys
@@ -83,10 +86,11 @@ def run(functions, host):
 def select(module, names):
     tests = {name[5:]: value for name, value in module.items()
              if name.startswith('test_') and callable(value)}
-    unknown = [name for name in names if name not in tests]
+    unknown = [name for name in names if not fnmatch.filter(tests, name)]
     if unknown:
         sys.exit(f'no such test: {", ".join(unknown)}')
-    return [(name, tests[name]) for name in (names or tests)]
+    return [(name, test) for name, test in tests.items()
+            if not names or any(fnmatch.fnmatch(name, pattern) for pattern in names)]
 
 
 def main(module):

@@ -42,7 +42,7 @@ def test_another_domain_by_a_link(host):
     vm = two_snapshots(host, running=False)
     os.symlink(vm.file('vda'), vm.path('link'))
     other = on_disk_of_another(host, vm.path('link'))
-    check_kept(host, vm, why=f"is kept: domain '{other.name}' uses it")
+    check_kept(host, vm, why=f"is kept: domain '{other.name}' or one")
 
 
 def test_another_domain_by_a_link_to_the_folder(host):

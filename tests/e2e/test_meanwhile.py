@@ -168,9 +168,7 @@ def test_daemon_killed(host):
         assert not call.result.ok and 'virtsnapshotd' in call.result.message, call.result
         wait_until(lambda: not [line for line in host.processes().values()
                                 if b'gated' in line], 'end of its storage daemon')
-    # what it was making is there still: taking it back is the journal's work
-    for name in overlays_made(vm):
-        os.unlink(vm.path(name))
+    host.wait_for_recovery()
     vm.assert_unchanged(before)
     result = host.revert(vm, 'snap1', flags=RUNNING)
     assert result.ok, result

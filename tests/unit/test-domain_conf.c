@@ -207,13 +207,15 @@ testOverlays(void)
     g_autoptr(GHashTable) none = virDomainDefGetOverlays(doc);
     g_autoptr(GHashTable) table = g_hash_table_new(g_str_hash, g_str_equal);
     g_autoptr(GHashTable) read = NULL;
+    g_autofree char *revert = NULL;
 
+    g_assert_null(virDomainDefGetRevert(doc));
     g_assert_cmpuint(g_hash_table_size(none), ==, 0);
     g_hash_table_insert(table, (char *)"vda", (char *)"/i/old");
-    virDomainDefSetOverlays(doc, table);
+    virDomainDefSetOverlays(doc, table, "one");
     g_hash_table_insert(table, (char *)"vda", (char *)"/i/a'&\"");
     g_hash_table_insert(table, (char *)"vdb", (char *)"/i/b");
-    virDomainDefSetOverlays(doc, table);
+    virDomainDefSetOverlays(doc, table, "two");
 
     read = virDomainDefGetOverlays(doc);
     g_assert_cmpuint(g_hash_table_size(read), ==, 2);
@@ -221,8 +223,12 @@ testOverlays(void)
     g_assert_cmpstr(g_hash_table_lookup(read, "vdb"), ==, "/i/b");
     g_assert_cmpuint(count(doc, "/domain/metadata/*[local-name()='other']"), ==, 1);
 
-    virDomainDefSetOverlays(doc, none);
-    g_assert_cmpuint(count(doc, "/domain/metadata/*"), ==, 1);
+    revert = virDomainDefGetRevert(doc);
+    g_assert_cmpstr(revert, ==, "two");
+
+    virDomainDefSetOverlays(doc, none, "three");
+    g_assert_cmpuint(count(doc, "/domain/metadata/*"), ==, 2);
+    g_assert_cmpuint(count(doc, "/domain/metadata/*/*[local-name()='overlay']"), ==, 0);
 }
 
 int

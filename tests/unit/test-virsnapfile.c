@@ -60,6 +60,22 @@ testKey(fixture *f, const void *opaque)
     g_assert_cmpstr(soft, ==, key);
 }
 
+/* As a caller does it: create, then name. */
+static int
+create(const char *path, const struct stat *like, GError **error)
+{
+    gboolean named = FALSE;
+    int fd = virSnapFileCreate(path, like, &named, error);
+
+    if (fd < 0 || named)
+        return fd;
+
+    if (virSnapFileLink(fd, path, error))
+        return fd;
+    close(fd);
+    return -1;
+}
+
 static void
 checkCreate(fixture *f, mode_t mode, mode_t mask)
 {
@@ -70,7 +86,7 @@ checkCreate(fixture *f, mode_t mode, mode_t mask)
 
     g_assert_cmpint(chmod(f->file, mode), ==, 0);
     g_assert_cmpint(stat(f->file, &like), ==, 0);
-    fd = virSnapFileCreate(f->other, &like, NULL);
+    fd = create(f->other, &like, NULL);
     umask(old);
 
     g_assert_cmpint(fd, >=, 0);
@@ -102,7 +118,7 @@ testCreateExists(fixture *f, const void *opaque)
     g_autofree char *content = NULL;
 
     g_assert_cmpint(stat(f->file, &like), ==, 0);
-    g_assert_cmpint(virSnapFileCreate(f->file, &like, &error), <, 0);
+    g_assert_cmpint(create(f->file, &like, &error), <, 0);
     g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
     g_assert_true(g_file_get_contents(f->file, &content, NULL, NULL));
     g_assert_cmpstr(content, ==, "content");
@@ -116,9 +132,48 @@ testCreateLink(fixture *f, const void *opaque)
 
     g_assert_cmpint(stat(f->file, &like), ==, 0);
     g_assert_cmpint(symlink("target", f->other), ==, 0);
-    g_assert_cmpint(virSnapFileCreate(f->other, &like, NULL), <, 0);
+    g_assert_cmpint(create(f->other, &like, NULL), <, 0);
     g_assert_false(g_file_test(target, G_FILE_TEST_EXISTS));
     g_assert_true(g_file_test(f->other, G_FILE_TEST_IS_SYMLINK));
+}
+
+/* One that was never named is gone with its descriptor. */
+static void
+testCreateUnnamed(fixture *f, const void *opaque)
+{
+    gboolean named = FALSE;
+    struct stat like;
+    int fd;
+
+    g_assert_cmpint(stat(f->file, &like), ==, 0);
+    fd = virSnapFileCreate(f->other, &like, &named, NULL);
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpint(g_file_test(f->other, G_FILE_TEST_EXISTS), ==, named);
+    close(fd);
+    g_assert_cmpint(g_file_test(f->other, G_FILE_TEST_EXISTS), ==, named);
+}
+
+static void
+testID(fixture *f, const void *opaque)
+{
+    virSnapFileID id, linked, by_fd;
+    g_autofree char *content = NULL;
+    int fd = open(f->file, O_RDONLY | O_CLOEXEC);
+
+    g_assert_true(virSnapFileGetID(f->file, &id));
+    g_assert_true(virSnapFileGetDescriptorID(fd, &by_fd));
+    close(fd);
+    g_assert_cmpuint(id.inode, ==, by_fd.inode);
+    g_assert_cmpint(id.born, ==, by_fd.born);
+    g_assert_true(virSnapFileIs(f->file, &id));
+
+    /* a link is another file, a file renamed is not */
+    g_assert_cmpint(symlink("file", f->other), ==, 0);
+    g_assert_true(virSnapFileGetID(f->other, &linked));
+    g_assert_false(virSnapFileIs(f->other, &id));
+    g_assert_cmpint(rename(f->file, f->other), ==, 0);
+    g_assert_true(virSnapFileIs(f->other, &id));
+    g_assert_false(virSnapFileIs(f->file, &id));
 }
 
 /* A user can't give files away, nor root without the right to. */
@@ -130,7 +185,7 @@ testCreateForeign(fixture *f, const void *opaque)
     g_assert_cmpint(stat(f->file, &like), ==, 0);
     like.st_uid = (uid_t)-2;
     if (geteuid() == 0) {
-        int fd = virSnapFileCreate(f->other, &like, NULL);
+        int fd = create(f->other, &like, NULL);
 
         g_assert_cmpint(fstat(fd, &like), ==, 0);
         g_assert_cmpuint(like.st_uid, ==, (uid_t)-2);
@@ -138,7 +193,7 @@ testCreateForeign(fixture *f, const void *opaque)
         return;
     }
 
-    g_assert_cmpint(virSnapFileCreate(f->other, &like, NULL), <, 0);
+    g_assert_cmpint(create(f->other, &like, NULL), <, 0);
     g_assert_false(g_file_test(f->other, G_FILE_TEST_EXISTS));
 }
 
@@ -214,7 +269,9 @@ main(int argc, char **argv)
     ADD("create", testCreate);
     ADD("create-exists", testCreateExists);
     ADD("create-link", testCreateLink);
+    ADD("create-unnamed", testCreateUnnamed);
     ADD("create-foreign", testCreateForeign);
+    ADD("id", testID);
     ADD("sync-folder", testSyncFolder);
     ADD("lock", testLock);
     ADD("lock-missing", testLockMissing);

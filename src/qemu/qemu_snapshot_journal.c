@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_journal.c: what a revert is about to do, and how far it is
+ *
+ * One file for each domain that is being reverted, named after its UUID:
+ *
+ *   libvirt-snapshot revert journal 1
+ *   sha256 of the plan
+ *   { the plan, as JSON on a line of its own for each member }
+ *   records:
+ *   stop
+ *   start
+ *
+ * All up to "records:" is written to a temporary file, made durable and renamed, so
+ * that it is there whole or not at all; the sum tells later damage. Records are
+ * appended, a line each. A last line without its end is one that was being written
+ * when the power failed: what it would have said was not begun.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <json-glib/json-glib.h>
+
+#include "qemu_snapshot_journal.h"
+#include "virsnaperror.h"
+#include "virsnapfault.h"
+#include "virsnapfile.h"
+
+#define JOURNAL_HEAD "libvirt-snapshot revert journal 1"
+#define JOURNAL_RECORDS "records:"
+#define JOURNAL_SUFFIX ".journal"
+/* one that is being written, and means nothing yet */
+#define JOURNAL_NEW ".new"
+/* a few definitions, each of which libvirt limits to 4 MiB strings on its wire */
+#define JOURNAL_MAX (64 * 1024 * 1024)
+
+static const struct {
+    const char *name;
+    gboolean durable;
+} records[QEMU_SNAPSHOT_RECORD_LAST] = {
+    [QEMU_SNAPSHOT_RECORD_PERSIST] = { "persist", TRUE },
+    [QEMU_SNAPSHOT_RECORD_STOP] = { "stop", TRUE },
+    /* whether the guest ran is seen from its overlays */
+    [QEMU_SNAPSHOT_RECORD_START] = { "start", FALSE },
+    [QEMU_SNAPSHOT_RECORD_STARTED] = { "started", FALSE },
+    [QEMU_SNAPSHOT_RECORD_RECORDED] = { "recorded", TRUE },
+};
+
+struct _qemuSnapshotJournal {
+    char *file;
+    char *boot;
+    int fd;
+    gboolean has[QEMU_SNAPSHOT_RECORD_LAST];
+};
+
+typedef struct _journalMember journalMember;
+struct _journalMember {
+    const char *name;
+    gsize offset;
+};
+
+#define MEMBER(type, name) { #name, G_STRUCT_OFFSET(type, name) }
+
+static const journalMember plan_strings[] = {
+    MEMBER(qemuSnapshotPlan, id),
+    MEMBER(qemuSnapshotPlan, domain),
+    MEMBER(qemuSnapshotPlan, snapshot),
+    MEMBER(qemuSnapshotPlan, old_xml),
+    MEMBER(qemuSnapshotPlan, new_xml),
+    MEMBER(qemuSnapshotPlan, memory_file),
+    MEMBER(qemuSnapshotPlan, restore_xml),
+    MEMBER(qemuSnapshotPlan, snapshot_xml),
+};
+
+static const journalMember plan_booleans[] = {
+    MEMBER(qemuSnapshotPlan, active),
+    MEMBER(qemuSnapshotPlan, paused),
+    MEMBER(qemuSnapshotPlan, transient),
+    MEMBER(qemuSnapshotPlan, start_paused),
+    MEMBER(qemuSnapshotPlan, reset_nvram),
+    MEMBER(qemuSnapshotPlan, drop_save),
+};
+
+static const journalMember disk_strings[] = {
+    MEMBER(qemuSnapshotPlanDisk, target),
+    MEMBER(qemuSnapshotPlanDisk, overlay),
+    MEMBER(qemuSnapshotPlanDisk, file),
+    MEMBER(qemuSnapshotPlanDisk, kept),
+};
+
+static const journalMember disk_booleans[] = {
+    MEMBER(qemuSnapshotPlanDisk, in_place),
+    MEMBER(qemuSnapshotPlanDisk, reused),
+};
+
+static const journalMember discard_strings[] = {
+    MEMBER(virDomainSnapshotRevertDiscard, disk),
+    MEMBER(virDomainSnapshotRevertDiscard, file),
+};
+
+void
+qemuSnapshotJournalFree(qemuSnapshotJournal *journal)
+{
+    if (!journal)
+        return;
+
+    if (journal->fd >= 0)
+        close(journal->fd);
+    g_free(journal->boot);
+    g_free(journal->file);
+    g_free(journal);
+}
+
+const char *
+qemuSnapshotJournalFile(const qemuSnapshotJournal *journal)
+{
+    return journal->file;
+}
+
+static char *
+bootID(void)
+{
+    char *text = NULL;
+
+    if (!g_file_get_contents("/proc/sys/kernel/random/boot_id", &text, NULL, NULL))
+        return g_strdup("");
+    return g_strchomp(text);
+}
+
+gboolean
+qemuSnapshotJournalIsOfThisBoot(const qemuSnapshotJournal *journal)
+{
+    g_autofree char *boot = bootID();
+
+    return *boot && g_strcmp0(boot, journal->boot) == 0;
+}
+
+static char *
+journalPath(const char *folder, const unsigned char *uuid)
+{
+    g_autoptr(GString) name = g_string_new(NULL);
+
+    for (int i = 0; i < VIR_UUID_BUFLEN; i++)
+        g_string_append_printf(name, "%s%02x",
+                               i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
+    g_string_append(name, JOURNAL_SUFFIX);
+    return g_build_filename(folder, name->str, NULL);
+}
+
+/* The plan as JSON */
+
+static void
+formatMembers(JsonObject *object, const void *from, const journalMember *strings,
+              gsize n_strings, const journalMember *booleans, gsize n_booleans)
+{
+    for (gsize i = 0; i < n_strings; i++) {
+        const char *value = G_STRUCT_MEMBER(char *, from, strings[i].offset);
+
+        if (value)
+            json_object_set_string_member(object, strings[i].name, value);
+    }
+
+    for (gsize i = 0; i < n_booleans; i++)
+        json_object_set_boolean_member(object, booleans[i].name,
+                                       G_STRUCT_MEMBER(gboolean, from,
+                                                       booleans[i].offset));
+}
+
+static void
+formatID(JsonObject *object, const char *inode, const char *born,
+         const virSnapFileID *id)
+{
+    json_object_set_int_member(object, inode, (gint64)id->inode);
+    json_object_set_int_member(object, born, id->born);
+}
+
+static JsonArray *
+formatDisks(const qemuSnapshotPlan *plan)
+{
+    JsonArray *array = json_array_new();
+
+    for (guint i = 0; i < plan->disks->len; i++) {
+        const qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+        JsonObject *object = json_object_new();
+
+        formatMembers(object, disk, disk_strings, G_N_ELEMENTS(disk_strings),
+                      disk_booleans, G_N_ELEMENTS(disk_booleans));
+        formatID(object, "inode", "born", &disk->id);
+        formatID(object, "old_inode", "old_born", &disk->old_id);
+        json_array_add_object_element(array, object);
+    }
+
+    return array;
+}
+
+static JsonArray *
+formatDiscards(const qemuSnapshotPlan *plan)
+{
+    JsonArray *array = json_array_new();
+
+    for (guint i = 0; i < plan->discards->len; i++) {
+        JsonObject *object = json_object_new();
+
+        formatMembers(object, g_ptr_array_index(plan->discards, i), discard_strings,
+                      G_N_ELEMENTS(discard_strings), NULL, 0);
+        json_array_add_object_element(array, object);
+    }
+
+    return array;
+}
+
+static char *
+formatPlan(const qemuSnapshotPlan *plan, const char *boot)
+{
+    g_autoptr(JsonNode) root = json_node_new(JSON_NODE_OBJECT);
+    JsonObject *object = json_object_new();
+
+    json_object_set_string_member(object, "boot", boot);
+    formatMembers(object, plan, plan_strings, G_N_ELEMENTS(plan_strings),
+                  plan_booleans, G_N_ELEMENTS(plan_booleans));
+    json_object_set_int_member(object, "start", plan->start);
+    json_object_set_array_member(object, "disks", formatDisks(plan));
+    json_object_set_array_member(object, "discards", formatDiscards(plan));
+    json_node_take_object(root, object);
+    return json_to_string(root, TRUE);
+}
+
+/* ... and back. What is missing stays NULL or FALSE: the sum has told that nothing is
+ * missing that was there. */
+
+static void
+parseMembers(JsonObject *object, void *to, const journalMember *strings,
+             gsize n_strings, const journalMember *booleans, gsize n_booleans)
+{
+    for (gsize i = 0; i < n_strings; i++) {
+        const char *value =
+            json_object_get_string_member_with_default(object, strings[i].name, NULL);
+
+        G_STRUCT_MEMBER(char *, to, strings[i].offset) = g_strdup(value);
+    }
+
+    for (gsize i = 0; i < n_booleans; i++)
+        G_STRUCT_MEMBER(gboolean, to, booleans[i].offset) =
+            json_object_get_boolean_member_with_default(object, booleans[i].name, FALSE);
+}
+
+static void
+parseID(JsonObject *object, const char *inode, const char *born, virSnapFileID *ret_id)
+{
+    ret_id->inode = json_object_get_int_member_with_default(object, inode, 0);
+    ret_id->born = json_object_get_int_member_with_default(object, born, 0);
+}
+
+static gboolean
+parseDisks(JsonObject *object, qemuSnapshotPlan *plan)
+{
+    JsonArray *disks = json_object_get_array_member(object, "disks");
+    JsonArray *discards = json_object_get_array_member(object, "discards");
+
+    if (!disks || !discards)
+        return FALSE;
+
+    for (guint i = 0; i < json_array_get_length(disks); i++) {
+        JsonObject *from = json_array_get_object_element(disks, i);
+        qemuSnapshotPlanDisk *disk = g_new0(qemuSnapshotPlanDisk, 1);
+
+        g_ptr_array_add(plan->disks, disk);
+        parseMembers(from, disk, disk_strings, G_N_ELEMENTS(disk_strings),
+                     disk_booleans, G_N_ELEMENTS(disk_booleans));
+        parseID(from, "inode", "born", &disk->id);
+        parseID(from, "old_inode", "old_born", &disk->old_id);
+        if (!disk->target || !disk->overlay || !disk->file ||
+            (disk->in_place && !disk->kept))
+            return FALSE;
+    }
+
+    for (guint i = 0; i < json_array_get_length(discards); i++) {
+        virDomainSnapshotRevertDiscard *discard =
+            g_new0(virDomainSnapshotRevertDiscard, 1);
+
+        g_ptr_array_add(plan->discards, discard);
+        parseMembers(json_array_get_object_element(discards, i), discard,
+                     discard_strings, G_N_ELEMENTS(discard_strings), NULL, 0);
+        if (!discard->disk || !discard->file)
+            return FALSE;
+    }
+
+    return TRUE;
+}
+
+static gboolean
+parsePlan(const char *text, gsize len, qemuSnapshotPlan *plan, char **ret_boot)
+{
+    g_autoptr(JsonParser) parser = json_parser_new();
+    JsonNode *root = json_parser_load_from_data(parser, text, len, NULL) ?
+        json_parser_get_root(parser) : NULL;
+    JsonObject *object;
+
+    if (!root || !JSON_NODE_HOLDS_OBJECT(root))
+        return FALSE;
+
+    object = json_node_get_object(root);
+    parseMembers(object, plan, plan_strings, G_N_ELEMENTS(plan_strings),
+                 plan_booleans, G_N_ELEMENTS(plan_booleans));
+    plan->start = json_object_get_int_member_with_default(object, "start", 0);
+    *ret_boot = g_strdup(json_object_get_string_member_with_default(object, "boot", ""));
+    return plan->id && plan->domain && plan->snapshot && plan->old_xml &&
+        plan->new_xml && plan->snapshot_xml &&
+        (plan->start != QEMU_SNAPSHOT_START_RESTORE ||
+         (plan->memory_file && plan->restore_xml)) && parseDisks(object, plan);
+}
+
+/* The file */
+
+static gboolean
+writeAll(int fd, const char *text, gsize len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, text, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return FALSE;
+        text += n;
+        len -= n;
+    }
+
+    return TRUE;
+}
+
+static gboolean
+journalSetErrno(const char *file, int saved_errno, GError **error)
+{
+    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, saved_errno,
+                         _("cannot write journal '%s'"), file);
+    return FALSE;
+}
+
+static gboolean
+journalWriteFile(qemuSnapshotJournal *journal, const char *text, GError **error)
+{
+    g_autofree char *temporary = g_strconcat(journal->file, JOURNAL_NEW, NULL);
+
+    if (!virSnapFault("journal-write", error))
+        return FALSE;
+    journal->fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW |
+                       O_CLOEXEC, 0600);
+    if (journal->fd < 0 || !writeAll(journal->fd, text, strlen(text)) ||
+        !virSnapFault("journal-rename", NULL) ||
+        fsync(journal->fd) < 0 || rename(temporary, journal->file) < 0) {
+        int saved_errno = errno;
+
+        unlink(temporary);
+        return journalSetErrno(journal->file, saved_errno, error);
+    }
+
+    return virSnapFileSyncFolder(journal->file, error) &&
+        virSnapFault("journal-written", error);
+}
+
+qemuSnapshotJournal *
+qemuSnapshotJournalCreate(const char *folder, const qemuSnapshotPlan *plan,
+                          GError **error)
+{
+    g_autoptr(qemuSnapshotJournal) journal = g_new0(qemuSnapshotJournal, 1);
+    unsigned char uuid[VIR_UUID_BUFLEN];
+    g_autofree char *json = NULL;
+    g_autofree char *sum = NULL;
+    g_autofree char *text = NULL;
+
+    journal->fd = -1;
+    journal->boot = bootID();
+    if (virDomainGetUUID(plan->dom, uuid) < 0) {
+        virSnapErrorSetLibvirt(error, _("cannot read the UUID of domain '%s'"),
+                               plan->domain);
+        return NULL;
+    }
+    journal->file = journalPath(folder, uuid);
+
+    json = formatPlan(plan, journal->boot);
+    sum = g_compute_checksum_for_string(G_CHECKSUM_SHA256, json, -1);
+    text = g_strdup_printf("%s\n%s\n%s\n%s\n", JOURNAL_HEAD, sum, json, JOURNAL_RECORDS);
+
+    if (g_mkdir_with_parents(folder, 0700) < 0) {
+        journalSetErrno(journal->file, errno, error);
+        return NULL;
+    }
+    if (!journalWriteFile(journal, text, error)) {
+        unlink(journal->file);
+        return NULL;
+    }
+
+    return g_steal_pointer(&journal);
+}
+
+gboolean
+qemuSnapshotJournalAdd(qemuSnapshotJournal *journal, qemuSnapshotRecord record,
+                       GError **error)
+{
+    g_autofree char *line = g_strdup_printf("%s\n", records[record].name);
+
+    if (!virSnapFault("journal-record", error))
+        return FALSE;
+    if (!writeAll(journal->fd, line, strlen(line)) ||
+        (records[record].durable && fdatasync(journal->fd) < 0))
+        return journalSetErrno(journal->file, errno, error);
+
+    journal->has[record] = TRUE;
+    return TRUE;
+}
+
+gboolean
+qemuSnapshotJournalHas(const qemuSnapshotJournal *journal, qemuSnapshotRecord record)
+{
+    return journal->has[record];
+}
+
+gboolean
+qemuSnapshotJournalClear(qemuSnapshotJournal *journal, GError **error)
+{
+    if (!virSnapFault("journal-clear", error))
+        return FALSE;
+    if (unlink(journal->file) < 0 && errno != ENOENT) {
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("cannot delete journal '%s'"), journal->file);
+        return FALSE;
+    }
+
+    return virSnapFileSyncFolder(journal->file, error) &&
+        virSnapFault("journal-cleared", error);
+}
+
+static gboolean
+parseUUID(const char *name, unsigned char *ret_uuid)
+{
+    gsize n = 0;
+
+    for (const char *c = name; n < VIR_UUID_BUFLEN; n++) {
+        if (*c == '-')
+            c++;
+        if (!g_ascii_isxdigit(c[0]) || !g_ascii_isxdigit(c[1]))
+            return FALSE;
+        ret_uuid[n] = g_ascii_xdigit_value(c[0]) << 4 | g_ascii_xdigit_value(c[1]);
+        c += 2;
+    }
+
+    return TRUE;
+}
+
+GPtrArray *
+qemuSnapshotJournalList(const char *folder)
+{
+    GPtrArray *uuids = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    unsigned char uuid[VIR_UUID_BUFLEN];
+    const char *name;
+
+    while (dir && (name = g_dir_read_name(dir))) {
+        if ((g_str_has_suffix(name, JOURNAL_SUFFIX) ||
+             g_str_has_suffix(name, JOURNAL_SUFFIX JOURNAL_NEW)) &&
+            parseUUID(name, uuid))
+            g_ptr_array_add(uuids, g_bytes_new(uuid, sizeof(uuid)));
+    }
+
+    return uuids;
+}
+
+/* The records behind the plan; FALSE where one is none of ours. */
+static gboolean
+parseRecords(qemuSnapshotJournal *journal, const char *text)
+{
+    const char *end;
+
+    for (; (end = strchr(text, '\n')); text = end + 1) {
+        gsize i = 0;
+
+        while (i < QEMU_SNAPSHOT_RECORD_LAST &&
+               (strlen(records[i].name) != (gsize)(end - text) ||
+                strncmp(records[i].name, text, end - text) != 0))
+            i++;
+        if (i == QEMU_SNAPSHOT_RECORD_LAST)
+            return FALSE;
+        journal->has[i] = TRUE;
+    }
+
+    return TRUE;
+}
+
+static gboolean
+journalParse(qemuSnapshotJournal *journal, const char *text, qemuSnapshotPlan *plan)
+{
+    static const char mark[] = "\n" JOURNAL_RECORDS "\n";
+    const char *sum = text + strlen(JOURNAL_HEAD "\n");
+    const char *json, *end;
+    g_autofree char *found = NULL;
+
+    if (!g_str_has_prefix(text, JOURNAL_HEAD "\n") || !(json = strchr(sum, '\n')) ||
+        !(end = strstr(++json, mark)))
+        return FALSE;
+
+    found = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)json,
+                                        end - json);
+    return strlen(found) == (gsize)(json - 1 - sum) &&
+        strncmp(found, sum, strlen(found)) == 0 &&
+        parsePlan(json, end - json, plan, &journal->boot) &&
+        parseRecords(journal, end + strlen(mark));
+}
+
+static gboolean
+journalSetAside(const qemuSnapshotJournal *journal, GError **error)
+{
+    g_autofree char *aside = g_strdup_printf("%s.damaged", journal->file);
+
+    if (rename(journal->file, aside) < 0)
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("journal '%s' is damaged and can't be set aside"),
+                             journal->file);
+    else
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("the journal of an earlier revert was damaged and is set aside as "
+                      "'%s'; nothing was done about that revert: look at the domain's "
+                      "disks before you go on"), aside);
+    return FALSE;
+}
+
+gboolean
+qemuSnapshotJournalRead(const char *folder, const unsigned char *uuid,
+                        qemuSnapshotJournal **ret_journal, qemuSnapshotPlan **ret_plan,
+                        GError **error)
+{
+    g_autoptr(qemuSnapshotJournal) journal = g_new0(qemuSnapshotJournal, 1);
+    g_autoptr(qemuSnapshotPlan) plan = qemuSnapshotPlanNewEmpty();
+    g_autofree char *text = NULL;
+    g_autofree char *temporary = NULL;
+    struct stat st;
+    gsize len;
+
+    *ret_journal = NULL;
+    *ret_plan = NULL;
+    journal->file = journalPath(folder, uuid);
+    temporary = g_strconcat(journal->file, JOURNAL_NEW, NULL);
+    unlink(temporary);
+    journal->fd = open(journal->file, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+    if (journal->fd < 0 && errno == ENOENT)
+        return TRUE;
+
+    if (journal->fd < 0 || fstat(journal->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+        st.st_size > JOURNAL_MAX ||
+        !g_file_get_contents(journal->file, &text, &len, NULL)) {
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("cannot read journal '%s'"), journal->file);
+        return FALSE;
+    }
+
+    if (strlen(text) != len || !journalParse(journal, text, plan))
+        return journalSetAside(journal, error);
+    if (text[len - 1] != '\n' &&
+        ftruncate(journal->fd, strrchr(text, '\n') + 1 - text) < 0)
+        return journalSetErrno(journal->file, errno, error);
+
+    *ret_journal = g_steal_pointer(&journal);
+    *ret_plan = g_steal_pointer(&plan);
+    return TRUE;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_recover.c: reverts that were broken off
+ *
+ * The journal tells what was to be done, libvirt and the file system what has been.
+ * A revert whose definition libvirt has is finished, any other undone. Both go by
+ * what is there and may be broken off themselves, at any point, and begun again.
+ */
+
+#include "config.h"
+
+#include "qemu_snapshot_recover.h"
+#include "qemu_snapshot_steps.h"
+#include "virsnaperror.h"
+#include "virsnapfault.h"
+
+/* All undos, the last first, whether their steps were begun or not. */
+static gboolean
+recoverUndo(qemuSnapshotRevertState *state, GError **error)
+{
+    gsize n = 0;
+
+    while (qemuSnapshotSteps[n].name)
+        n++;
+
+    while (n-- > 0) {
+        g_autoptr(GError) outcome = NULL;
+
+        if (qemuSnapshotSteps[n].undo && !qemuSnapshotSteps[n].undo(state, &outcome)) {
+            g_propagate_error(error, g_steal_pointer(&outcome));
+            return FALSE;
+        }
+        if (outcome)
+            g_message("%s", outcome->message);
+    }
+
+    return qemuSnapshotJournalClear(state->journal, error);
+}
+
+/* A guest that ran since its start was begun must not be started again, least of all
+ * from its memory. One that a restart of the host ended isn't ours to start. */
+static gboolean
+recoverWantsStart(const qemuSnapshotRevertState *state, gboolean *ret_wanted,
+                  GError **error)
+{
+    const qemuSnapshotJournal *journal = state->journal;
+    int active = virDomainIsActive(state->plan->dom);
+
+    if (active < 0) {
+        virSnapErrorSetLibvirt(error, _("it is not known whether domain '%s' runs"),
+                               state->plan->domain);
+        return FALSE;
+    }
+
+    *ret_wanted = FALSE;
+    if (active || !qemuSnapshotJournalIsOfThisBoot(journal) ||
+        qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_STARTED) ||
+        qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_RECORDED))
+        return TRUE;
+
+    return qemuSnapshotOverlaysAreBlank(state->plan, ret_wanted, error);
+}
+
+static gboolean
+recoverComplete(qemuSnapshotRevertState *state, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    gboolean start = FALSE;
+
+    if (!recoverWantsStart(state, &start, error))
+        return FALSE;
+
+    if (start && !qemuSnapshotStepStart(state, &cause)) {
+        g_warning("%s", cause->message);
+        return recoverUndo(state, error);
+    }
+
+    for (gsize i = 0; qemuSnapshotClosingSteps[i].name; i++) {
+        if (!qemuSnapshotClosingSteps[i].run(state, error))
+            return FALSE;
+    }
+
+    return TRUE;
+}
+
+/* Of a domain that is gone: nothing is left to be put back. */
+static gboolean
+recoverWithout(qemuSnapshotRevertState *state, GError **error)
+{
+    return qemuSnapshotOverlaysSwitchBack(state->plan, error) &&
+        qemuSnapshotOverlaysRemove(state->plan, error) &&
+        qemuSnapshotJournalClear(state->journal, error);
+}
+
+static gboolean
+recoverWith(qemuSnapshotRevertState *state, virConnectPtr conn,
+            const unsigned char *uuid, GError **error)
+{
+    qemuSnapshotPlan *plan = state->plan;
+    gboolean committed = FALSE;
+    gboolean ok;
+
+    if (!(plan->dom = virDomainLookupByUUID(conn, uuid))) {
+        virErrorPtr last = virGetLastError();
+
+        if (last && last->code == VIR_ERR_NO_DOMAIN)
+            return recoverWithout(state, error);
+        virSnapErrorSetLibvirt(error, _("cannot find domain '%s'"), plan->domain);
+        return FALSE;
+    }
+
+    if (!qemuSnapshotStepIsCommitted(plan, &committed, error) ||
+        !virSnapFault("recover", error))
+        return FALSE;
+
+    ok = committed ? recoverComplete(state, error) : recoverUndo(state, error);
+    if (ok)
+        g_message(_("the revert of domain '%s' to snapshot '%s', which was broken off, "
+                    "has been %s"), plan->domain, plan->snapshot,
+                  committed ? _("finished") : _("undone"));
+    return ok && virSnapFault("recovered", error);
+}
+
+gboolean
+qemuSnapshotRecoverDomain(qemuSnapshotDriver *driver, const unsigned char *uuid,
+                          GError **error)
+{
+    g_autoptr(qemuSnapshotJournal) journal = NULL;
+    g_autoptr(qemuSnapshotPlan) plan = NULL;
+    qemuSnapshotRevertState state = { .driver = driver };
+    virConnectPtr conn;
+    gboolean ok;
+
+    if (!qemuSnapshotJournalRead(qemuSnapshotDriverStateFolder(driver), uuid, &journal,
+                                 &plan, error))
+        return FALSE;
+    if (!journal)
+        return TRUE;
+
+    if (!(conn = qemuSnapshotDriverConnect(driver, error)))
+        return FALSE;
+
+    state.plan = plan;
+    state.journal = journal;
+    ok = recoverWith(&state, conn, uuid, error);
+    virConnectClose(conn);
+    return ok;
+}
+
+guint
+qemuSnapshotRecoverAll(qemuSnapshotDriver *driver)
+{
+    g_autoptr(GPtrArray) uuids =
+        qemuSnapshotJournalList(qemuSnapshotDriverStateFolder(driver));
+    guint left = 0;
+
+    for (guint i = 0; i < uuids->len; i++) {
+        const unsigned char *uuid = g_bytes_get_data(g_ptr_array_index(uuids, i), NULL);
+        g_autoptr(GError) error = NULL;
+
+        qemuSnapshotDriverLock(driver, uuid);
+        if (!qemuSnapshotRecoverDomain(driver, uuid, &error)) {
+            g_warning(_("a revert that was broken off can't be finished or undone yet: "
+                        "%s"), error->message);
+            left++;
+        }
+        qemuSnapshotDriverUnlock(driver, uuid);
+    }
+
+    return left;
+}

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_steps.c: what a revert consists of
+ *
+ * Nothing is destroyed before everything that can fail early has succeeded: the
+ * domain runs on until the overlays exist and have been opened on their chains. A
+ * step that changes the domain says so in the journal first, and its undo looks at
+ * what is there, so that an undo can be made by another process, and twice.
+ *
+ * Trusted are libvirt and what it says of its domains and snapshots. Not
+ * trusted are the caller's document, the names in it, and the content of images.
+ * Never written to are the images below the overlays.
+ *
+ * The definition of the new configuration is the commit point: it has the
+ * identity of this revert in its metadata. From then on the domain is where the
+ * revert was taking it, and only a failure to start it there takes it back.
+ */
+
+#include "config.h"
+
+#include "qemu_snapshot_check.h"
+#include "qemu_snapshot_discard.h"
+#include "qemu_snapshot_steps.h"
+#include "virsnaperror.h"
+#include "virsnapfault.h"
+
+static gboolean
+stepReserve(qemuSnapshotRevertState *state, GError **error)
+{
+    return qemuSnapshotOverlaysReserve(state->overlays, state->plan, error);
+}
+
+static gboolean
+stepJournal(qemuSnapshotRevertState *state, GError **error)
+{
+    const char *folder = qemuSnapshotDriverStateFolder(state->driver);
+
+    state->journal = qemuSnapshotJournalCreate(folder, state->plan, error);
+    return state->journal != NULL;
+}
+
+static gboolean
+stepCreate(qemuSnapshotRevertState *state, GError **error)
+{
+    return qemuSnapshotOverlaysCreate(state->overlays, error);
+}
+
+static gboolean
+undoCreate(qemuSnapshotRevertState *state, GError **error)
+{
+    if (state->overlays)
+        qemuSnapshotOverlaysRelease(state->overlays);
+    return qemuSnapshotOverlaysRemove(state->plan, error);
+}
+
+/* libvirt looks at the configuration while the storage daemon opens the images. */
+static gboolean
+stepVerify(qemuSnapshotRevertState *state, GError **error)
+{
+    return qemuSnapshotCheckConfig(state->plan, error) &&
+        qemuSnapshotOverlaysVerify(state->overlays, error);
+}
+
+static gboolean
+stepGuard(qemuSnapshotRevertState *state, GError **error)
+{
+    return qemuSnapshotGuardCheck(state->plan->guard, error);
+}
+
+static gboolean
+define(const qemuSnapshotPlan *plan, const char *xml, GError **error)
+{
+    virConnectPtr conn = virDomainGetConnect(plan->dom);
+    g_autoptr(virDomain) dom = NULL;
+
+    if (!virSnapFault("domain-define", error))
+        return FALSE;
+    if ((dom = virDomainDefineXML(conn, xml)))
+        return virSnapFault("domain-defined", error);
+
+    virSnapErrorSetLibvirt(error, _("cannot define domain '%s'"), plan->domain);
+    return FALSE;
+}
+
+/* A transient domain ends to exist when it is stopped, and its snapshots with it,
+ * unless it has a persistent definition by then. */
+static gboolean
+stepPersist(qemuSnapshotRevertState *state, GError **error)
+{
+    if (!state->plan->transient)
+        return TRUE;
+
+    return qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_PERSIST, error) &&
+        define(state->plan, state->plan->old_xml, error) &&
+        qemuSnapshotGuardRenew(state->plan->guard, error);
+}
+
+/* Only one that runs can be without a definition. */
+static gboolean
+makeTransient(const qemuSnapshotRevertState *state, GError **error)
+{
+    const qemuSnapshotPlan *plan = state->plan;
+    unsigned int flags = VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA |
+        VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA | VIR_DOMAIN_UNDEFINE_KEEP_NVRAM;
+    int persistent, active;
+
+    if (!state->journal ||
+        !qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_PERSIST))
+        return TRUE;
+
+    persistent = virDomainIsPersistent(plan->dom);
+    active = virDomainIsActive(plan->dom);
+    if (persistent == 0)
+        return TRUE;
+    if (persistent == 1 && active == 0) {
+        g_warning(_("domain '%s', which was transient, does not run and is left "
+                    "persistent"), plan->domain);
+        return TRUE;
+    }
+    if (!virSnapFault("domain-undefine", error))
+        return FALSE;
+    if (persistent == 1 && active == 1 &&
+        virDomainUndefineFlags(plan->dom, flags) == 0)
+        return virSnapFault("domain-undefined", error);
+
+    virSnapErrorSetLibvirt(error, _("domain '%s', which was transient, is left "
+                                    "persistent"), plan->domain);
+    return FALSE;
+}
+
+static gboolean
+undoPersist(qemuSnapshotRevertState *state, GError **error)
+{
+    return makeTransient(state, error);
+}
+
+static gboolean
+stepStop(qemuSnapshotRevertState *state, GError **error)
+{
+    const qemuSnapshotPlan *plan = state->plan;
+
+    if (!plan->active)
+        return TRUE;
+
+    if (!qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_STOP, error) ||
+        !virSnapFault("domain-destroy", error))
+        return FALSE;
+    if (virDomainDestroy(plan->dom) == 0)
+        return virSnapFault("domain-destroyed", error);
+
+    /* it may have stopped by itself */
+    if (virDomainIsActive(plan->dom) == 0)
+        return TRUE;
+
+    virSnapErrorSetLibvirt(error, _("cannot stop domain '%s'"), plan->domain);
+    return FALSE;
+}
+
+/* Its memory is lost, as by a power failure; its disks are as they were. Where it
+ * can't be started it is whole all the same. */
+static gboolean
+undoStop(qemuSnapshotRevertState *state, GError **error)
+{
+    const qemuSnapshotPlan *plan = state->plan;
+    unsigned int flags = plan->paused ? VIR_DOMAIN_START_PAUSED : 0;
+    int active;
+
+    if (!state->journal ||
+        !qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_STOP))
+        return TRUE;
+
+    if ((active = virDomainIsActive(plan->dom)) < 0) {
+        virSnapErrorSetLibvirt(error, _("it is not known whether domain '%s' runs"),
+                               plan->domain);
+        return FALSE;
+    }
+
+    /* a restart of the host ends all domains: what it starts is not for us to say */
+    if (active || !qemuSnapshotJournalIsOfThisBoot(state->journal))
+        return TRUE;
+
+    if (state->overlays)
+        qemuSnapshotOverlaysRelease(state->overlays);
+
+    if (!virSnapFault("domain-restart", error))
+        return FALSE;
+    if (virDomainCreateWithFlags(plan->dom, flags) == 0)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("domain '%s' had been stopped and was started again on its "
+                      "old disks"), plan->domain);
+    else
+        virSnapErrorSetLibvirt(error, _("domain '%s' had been stopped and can't be "
+                                        "started again on its old disks"),
+                               plan->domain);
+    return virDomainIsActive(plan->dom) >= 0;
+}
+
+static gboolean
+stepSwitch(qemuSnapshotRevertState *state, GError **error)
+{
+    return qemuSnapshotOverlaysSwitch(state->overlays, error);
+}
+
+static gboolean
+undoSwitch(qemuSnapshotRevertState *state, GError **error)
+{
+    return qemuSnapshotOverlaysSwitchBack(state->plan, error);
+}
+
+static gboolean
+stepDefine(qemuSnapshotRevertState *state, GError **error)
+{
+    /* it took its time to stop, and may have been defined or snapshotted since */
+    if (state->plan->active && !qemuSnapshotGuardCheck(state->plan->guard, error))
+        return FALSE;
+
+    return define(state->plan, state->plan->new_xml, error);
+}
+
+gboolean
+qemuSnapshotStepIsCommitted(const qemuSnapshotPlan *plan, gboolean *ret_committed,
+                            GError **error)
+{
+    g_autoptr(xmlDoc) doc = NULL;
+    g_autoptr(GPtrArray) disks =
+        qemuSnapshotReadDisks(plan->dom, VIR_DOMAIN_XML_INACTIVE, &doc, error);
+    g_autofree char *revert = NULL;
+
+    if (!disks)
+        return FALSE;
+
+    revert = virDomainDefGetRevert(doc);
+    *ret_committed = g_strcmp0(revert, plan->id) == 0;
+    return TRUE;
+}
+
+/* Where libvirt could not make the new one it has kept the old one, or what someone
+ * else made of it meanwhile. */
+static gboolean
+undoDefine(qemuSnapshotRevertState *state, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    gboolean committed = FALSE;
+
+    if (qemuSnapshotStepIsCommitted(state->plan, &committed, &cause) &&
+        (!committed || define(state->plan, state->plan->old_xml, &cause)))
+        return TRUE;
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                _("its definition can't be put back, so the new overlays are kept: "
+                  "%s"), cause->message);
+    return FALSE;
+}
+
+static int
+boot(const qemuSnapshotPlan *plan)
+{
+    unsigned int flags = 0;
+
+    if (plan->start_paused)
+        flags |= VIR_DOMAIN_START_PAUSED;
+    if (plan->reset_nvram)
+        flags |= VIR_DOMAIN_START_RESET_NVRAM;
+
+    return virDomainCreateWithFlags(plan->dom, flags);
+}
+
+static int
+restore(const qemuSnapshotPlan *plan)
+{
+    unsigned int flags = plan->start_paused ? VIR_DOMAIN_SAVE_PAUSED :
+        VIR_DOMAIN_SAVE_RUNNING;
+
+    if (plan->reset_nvram)
+        flags |= VIR_DOMAIN_SAVE_RESET_NVRAM;
+
+    return virDomainRestoreFlags(virDomainGetConnect(plan->dom), plan->memory_file,
+                                 plan->restore_xml, flags);
+}
+
+/* Memory that was saved on other disks must never come back on these. */
+static gboolean
+dropSave(const qemuSnapshotPlan *plan, GError **error)
+{
+    if (!plan->drop_save || virDomainHasManagedSaveImage(plan->dom, 0) == 0)
+        return TRUE;
+
+    if (!virSnapFault("managed-save-remove", error))
+        return FALSE;
+    if (virDomainManagedSaveRemove(plan->dom, 0) == 0)
+        return TRUE;
+
+    virSnapErrorSetLibvirt(error, _("cannot remove the managed save of domain '%s'"),
+                           plan->domain);
+    return FALSE;
+}
+
+gboolean
+qemuSnapshotStepStart(qemuSnapshotRevertState *state, GError **error)
+{
+    const qemuSnapshotPlan *plan = state->plan;
+    g_autoptr(GError) cause = NULL;
+    gboolean started;
+
+    if (!dropSave(plan, error))
+        return FALSE;
+    if (plan->start == QEMU_SNAPSHOT_START_NONE)
+        return TRUE;
+
+    if (state->overlays)
+        qemuSnapshotOverlaysRelease(state->overlays);
+    if (!qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_START, error) ||
+        !virSnapFault("domain-start", error))
+        return FALSE;
+
+    started = (plan->start == QEMU_SNAPSHOT_START_RESTORE ? restore(plan) :
+                                                            boot(plan)) == 0;
+    if (!started)
+        virSnapErrorSetLibvirt(error, _("cannot start domain '%s' on the reverted "
+                                        "disks"), plan->domain);
+
+    /* by someone else: its overlays are in use, so that there is no way back */
+    if (!started && virDomainIsActive(plan->dom) == 1) {
+        g_warning(_("domain '%s' was started by someone else while it was being "
+                    "reverted"), plan->domain);
+        g_clear_error(error);
+        started = TRUE;
+    }
+
+    if (!started || !virSnapFault("domain-started", error))
+        return FALSE;
+
+    /* no reason to stop it again */
+    if (!qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_STARTED, &cause))
+        g_warning("%s", cause->message);
+    return TRUE;
+}
+
+/* A domain that is on the new disks by now is stopped before they are taken away. */
+static gboolean
+undoStart(qemuSnapshotRevertState *state, GError **error)
+{
+    const qemuSnapshotPlan *plan = state->plan;
+    gboolean committed = FALSE;
+
+    if (!state->journal ||
+        !qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_START) ||
+        virDomainIsActive(plan->dom) == 0)
+        return TRUE;
+
+    if (!qemuSnapshotStepIsCommitted(plan, &committed, error))
+        return FALSE;
+    if (!committed || virDomainDestroy(plan->dom) == 0)
+        return TRUE;
+
+    virSnapErrorSetLibvirt(error, _("cannot stop domain '%s'"), plan->domain);
+    return FALSE;
+}
+
+static gboolean
+stepRecord(qemuSnapshotRevertState *state, GError **error)
+{
+    const qemuSnapshotPlan *plan = state->plan;
+    unsigned int flags = VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE |
+        VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT;
+    g_autoptr(virDomainSnapshot) snap = NULL;
+
+    if (!virSnapFault("snapshot-record", error))
+        return FALSE;
+    if ((snap = virDomainSnapshotCreateXML(plan->dom, plan->snapshot_xml, flags)))
+        return virSnapFault("snapshot-recorded", error) &&
+            qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_RECORDED, error);
+
+    virSnapErrorSetLibvirt(error, _("domain '%s' has been reverted, but snapshot "
+                                    "'%s' can't be recorded as the current one"),
+                           plan->domain, plan->snapshot);
+    return FALSE;
+}
+
+static gboolean
+stepRelease(qemuSnapshotRevertState *state, GError **error)
+{
+    return makeTransient(state, error);
+}
+
+static gboolean
+stepDiscard(qemuSnapshotRevertState *state, GError **error)
+{
+    return qemuSnapshotDiscard(state->plan, error);
+}
+
+static gboolean
+stepClear(qemuSnapshotRevertState *state, GError **error)
+{
+    return qemuSnapshotJournalClear(state->journal, error);
+}
+
+const qemuSnapshotStep qemuSnapshotSteps[] = {
+    { "reserve", stepReserve, NULL },
+    { "journal", stepJournal, NULL },
+    { "create",  stepCreate,  undoCreate },
+    { "verify",  stepVerify,  NULL },
+    { "guard",   stepGuard,   NULL },
+    { "persist", stepPersist, undoPersist },
+    { "stop",    stepStop,    undoStop },
+    { "switch",  stepSwitch,  undoSwitch },
+    { "define",  stepDefine,  undoDefine },
+    { "start",   qemuSnapshotStepStart, undoStart },
+    { NULL },
+};
+
+const qemuSnapshotStep qemuSnapshotClosingSteps[] = {
+    { "record",  stepRecord,  NULL },
+    { "release", stepRelease, NULL },
+    { "discard", stepDiscard, NULL },
+    { "clear",   stepClear,   NULL },
+    { NULL },
+};

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_steps.h: what a revert consists of
+ */
+
+#pragma once
+
+#include "qemu_snapshot_journal.h"
+#include "qemu_snapshot_overlay.h"
+
+typedef struct _qemuSnapshotRevertState qemuSnapshotRevertState;
+struct _qemuSnapshotRevertState {
+    qemuSnapshotDriver *driver;
+    qemuSnapshotPlan *plan;
+    qemuSnapshotOverlays *overlays;   /* NULL in a recovery: all are made */
+    qemuSnapshotJournal *journal;     /* NULL until there is one */
+};
+
+typedef struct _qemuSnapshotStep qemuSnapshotStep;
+struct _qemuSnapshotStep {
+    const char *name;
+    gboolean (*run)(qemuSnapshotRevertState *state, GError **error);
+    /* Takes back what run did, also where it failed half way or was never begun: by
+     * what is there and what the journal says. NULL: nothing to. FALSE: it could not
+     * be, and what the steps before it made is needed. It may report, by *error, what
+     * became of the domain also where it returns TRUE. */
+    gboolean (*undo)(qemuSnapshotRevertState *state, GError **error);
+};
+
+/* In their order, each ended by one without a name. All of the first table are taken
+ * back where one fails. After those of the second nothing is, any more; each of them
+ * can be carried out again. */
+extern const qemuSnapshotStep qemuSnapshotSteps[];
+extern const qemuSnapshotStep qemuSnapshotClosingSteps[];
+
+/* The step that begins after the commit point; it can be carried out again, too. */
+gboolean qemuSnapshotStepStart(qemuSnapshotRevertState *state, GError **error);
+
+/* Whether the persistent definition is the one that this revert made. */
+gboolean qemuSnapshotStepIsCommitted(const qemuSnapshotPlan *plan,
+                                     gboolean *ret_committed, GError **error);

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * virtsnapshotd_recovery.c: when reverts that were broken off are taken up
+ */
+
+#include "config.h"
+
+#include "virtsnapshotd_recovery.h"
+
+/* Seconds. A look at an empty folder costs nothing; what can't be done is not tried,
+ * and logged, all the time. */
+#define WAIT_FIRST 2
+#define WAIT_MAX 30
+
+struct _virtsnapshotdRecovery {
+    qemuSnapshotDriver *driver;
+    GThread *thread;
+    GMutex lock;
+    GCond wake;
+    gboolean stopping;
+};
+
+static void *
+recoveryRun(void *opaque)
+{
+    virtsnapshotdRecovery *recovery = opaque;
+    gint64 wait = WAIT_FIRST;
+
+    g_mutex_lock(&recovery->lock);
+    while (!recovery->stopping) {
+        gint64 until;
+
+        g_mutex_unlock(&recovery->lock);
+        wait = qemuSnapshotRecoverAll(recovery->driver) == 0 ? WAIT_FIRST :
+            MIN(wait * 2, WAIT_MAX);
+        g_mutex_lock(&recovery->lock);
+
+        until = g_get_monotonic_time() + wait * G_TIME_SPAN_SECOND;
+        while (!recovery->stopping &&
+               g_cond_wait_until(&recovery->wake, &recovery->lock, until))
+            continue;
+    }
+    g_mutex_unlock(&recovery->lock);
+
+    return NULL;
+}
+
+virtsnapshotdRecovery *
+virtsnapshotdRecoveryNew(qemuSnapshotDriver *driver)
+{
+    virtsnapshotdRecovery *recovery = g_new0(virtsnapshotdRecovery, 1);
+
+    recovery->driver = driver;
+    g_mutex_init(&recovery->lock);
+    g_cond_init(&recovery->wake);
+    recovery->thread = g_thread_new("recovery", recoveryRun, recovery);
+    return recovery;
+}
+
+void
+virtsnapshotdRecoveryFree(virtsnapshotdRecovery *recovery)
+{
+    if (!recovery)
+        return;
+
+    g_mutex_lock(&recovery->lock);
+    recovery->stopping = TRUE;
+    g_cond_signal(&recovery->wake);
+    g_mutex_unlock(&recovery->lock);
+
+    g_thread_join(recovery->thread);
+    g_cond_clear(&recovery->wake);
+    g_mutex_clear(&recovery->lock);
+    g_free(recovery);
+}

@@ -1,0 +1,194 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_recovery.py: what happens to a revert that was broken off, in particular
+
+test_faults.py has it at every point; here is what it does not vary.
+"""
+
+import contextlib
+import os
+import re
+
+import libvirt
+
+import images
+import tap
+from harness import wait_until
+from refusal import BLUE, GREEN, RED, RUNNING, two_snapshots
+from vm import sums
+
+FAILED = libvirt.VIR_ERR_OPERATION_FAILED
+
+
+@contextlib.contextmanager
+def broken_off(host, vm, point, flags=RUNNING):
+    """The revert to snap1 was killed there, and virtsnapshotd does not run yet."""
+    fault = host.tmp / 'fault'
+    host.env['VIRTSNAPSHOTD_FAULT'] = str(fault)
+    host.snapshotd.restart()
+    fault.write_text(f'{point} kill\n')
+    assert not host.call(vm, 'snap1', None, flags).ok
+    host.snapshotd.process.wait(10)
+    host.snapshotd.stop()
+    fault.unlink()
+    (journal,) = host.journals()
+    yield journal
+    host.snapshotd.start()
+
+
+def check(vm, byte, snapshot=None):
+    vm.refresh()
+    assert vm.data() == [byte, byte], vm.data()
+    assert snapshot is None or vm.current == snapshot
+
+
+def test_repeated(host):
+    """The same call, made again at once."""
+    for point in ('after-verify', 'domain-destroyed', 'after-define', 'after-start'):
+        vm = two_snapshots(host)
+        with broken_off(host, vm, point):
+            pass
+        result = host.call(vm, 'snap1', None, RUNNING)
+        assert result.ok, (point, result)
+        assert vm.running
+        check(vm, RED, 'snap1')
+        assert not host.journals()
+
+
+def test_readable_and_private(host):
+    vm = two_snapshots(host)
+    with broken_off(host, vm, 'domain-destroyed') as journal:
+        text = journal.read_text()
+        assert journal.stat().st_mode & 0o777 == 0o600
+        assert text.startswith('libvirt-snapshot revert journal 1\n')
+        assert text.endswith('\nrecords:\nstop\n'), text[-80:]
+        assert vm.path('a.snap1-1') in text
+
+
+def test_libvirtd_away(host):
+    """It waits for it; a revert says why it is refused; then it is undone."""
+    vm = two_snapshots(host)
+    with broken_off(host, vm, 'domain-destroyed'):
+        host.libvirtd.stop()
+    assert host.journals()
+    host.ensure_running()
+    host.wait_for_recovery()
+    check(vm, GREEN, 'snap2')
+    assert vm.running
+
+
+def test_refused_until_recovered(host):
+    """As where a storage is away: the reason is said, and all else works."""
+    vm = two_snapshots(host, running=False)
+    away = vm.folder.with_name('away')
+    with broken_off(host, vm, 'after-verify'):
+        vm.folder.rename(away)
+    result = host.call(vm, 'snap1')
+    assert not result.ok and 'broken off' in result.message, result
+    assert vm.path('a.snap1-1') in result.message, result
+    assert host.virsh('-c', host.uri, 'domstate', vm.name).ok
+    away.rename(vm.folder)
+    host.wait_for_recovery()
+    assert not list(vm.folder.glob('*.snap1-1'))
+    check(vm, GREEN, 'snap2')
+
+
+def damage(text):
+    return [text[:len(text) // 2], '', 'x' + text, text.replace('snap1', 'snap2'),
+            text + 'unknown\n', text.replace('journal 1', 'journal 2')]
+
+
+def test_damaged(host):
+    """Set aside with a clear message, and never acted on."""
+    for number in range(len(damage(''))):
+        vm = two_snapshots(host)
+        with broken_off(host, vm, 'after-verify') as journal:
+            journal.write_text(damage(journal.read_text())[number])
+            before = vm.capture()
+        aside = journal.with_suffix('.journal.damaged')
+        wait_until(aside.exists, 'the journal to be set aside')
+        vm.assert_unchanged(before)
+        assert 'damaged' in host.new_log_lines() and str(aside) in host.new_log_lines()
+        aside.unlink()
+        result = host.call(vm, 'snap1', None, RUNNING)
+        assert result.ok, result
+        check(vm, RED, 'snap1')
+
+
+def test_torn_record(host):
+    """A record that the power failure cut was not followed by what it says."""
+    vm = two_snapshots(host)
+    with broken_off(host, vm, 'after-verify') as journal:
+        with open(journal, 'a', encoding='utf-8') as stream:
+            stream.write('sto')
+    host.wait_for_recovery()
+    check(vm, GREEN, 'snap2')
+
+
+def of_another_boot(journal):
+    """Another boot's identity, and the sum that goes with it."""
+    import hashlib
+    head, _sum, rest = journal.read_text().split('\n', 2)
+    plan, records = rest.split('\nrecords:\n', 1)
+    plan = re.sub(r'("boot" : )"[^"]*"', r'\1"another"', plan)
+    new = hashlib.sha256(plan.encode()).hexdigest()
+    journal.write_text(f'{head}\n{new}\n{plan}\nrecords:\n{records}')
+
+
+def test_host_restarted_before_the_commit(host):
+    """The domain had been stopped; the host would have ended it anyway."""
+    vm = two_snapshots(host)
+    with broken_off(host, vm, 'domain-destroyed') as journal:
+        of_another_boot(journal)
+    host.wait_for_recovery()
+    check(vm, GREEN, 'snap2')
+    assert not vm.active
+
+
+def test_host_restarted_after_the_commit(host):
+    vm = two_snapshots(host)
+    with broken_off(host, vm, 'after-define') as journal:
+        of_another_boot(journal)
+    host.wait_for_recovery()
+    check(vm, RED, 'snap1')
+    assert not vm.active
+
+
+def test_guest_that_has_run_is_not_restored_again(host):
+    """It ended by itself, with data on its disks that its memory does not know."""
+    vm = host.vm()
+    vm.start()
+    vm.write_all(RED)
+    vm.memory_snapshot('snap1')
+    vm.write_all(GREEN)
+    with broken_off(host, vm, 'domain-started', 0):
+        vm.write_all(BLUE)
+        vm.destroy()
+    host.wait_for_recovery()
+    assert not vm.active
+    check(vm, BLUE, 'snap1')
+
+
+def test_file_of_that_name_by_someone_else(host):
+    """What has taken the name of an overlay meanwhile is not ours to remove."""
+    vm = two_snapshots(host)
+    with broken_off(host, vm, 'after-verify'):
+        os.unlink(vm.path('a.snap1-1'))
+        images.create(vm.path('a.snap1-1'))
+        kept = sums([vm.path('a.snap1-1')])
+    host.wait_for_recovery()
+    assert sums(kept) == kept
+    assert not os.path.exists(vm.path('b.snap1-1'))
+    os.unlink(vm.path('a.snap1-1'))
+
+
+def test_domain_gone(host):
+    vm = two_snapshots(host, running=False)
+    with broken_off(host, vm, 'after-verify'):
+        vm.dom.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
+    host.wait_for_recovery()
+    assert not list(vm.folder.glob('*.snap1-1'))
+    assert os.path.exists(vm.path('a.snap2'))
+
+
+tap.main(globals())
