@@ -7,15 +7,18 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "qemu_snapshot_driver.h"
 #include "virsnaperror.h"
+#include "virsnapfile.h"
 
 struct _qemuSnapshotDriver {
     char *backend_uri;
     char *storage_daemon;
     unsigned int storage_daemon_timeout;
     char *state_folder;
+    char **libvirt_folders;   /* of definitions, of domains' folders of snapshots */
     char *schema;
 
     GMutex lock;
@@ -32,7 +35,8 @@ driverIgnoreError(void *opaque, virErrorPtr error)
 
 qemuSnapshotDriver *
 qemuSnapshotDriverNew(const char *backend_uri, const char *storage_daemon,
-                      unsigned int storage_daemon_timeout, const char *state_folder)
+                      unsigned int storage_daemon_timeout, const char *state_folder,
+                      const char *const *libvirt_folders)
 {
     qemuSnapshotDriver *driver = g_new0(qemuSnapshotDriver, 1);
     const char *schemadir = secure_getenv("VIRTSNAPSHOTD_SCHEMADIR");
@@ -41,6 +45,7 @@ qemuSnapshotDriverNew(const char *backend_uri, const char *storage_daemon,
     driver->storage_daemon = g_strdup(storage_daemon);
     driver->storage_daemon_timeout = storage_daemon_timeout;
     driver->state_folder = g_strdup(state_folder);
+    driver->libvirt_folders = g_strdupv((char **)libvirt_folders);
     driver->schema = g_build_filename(schemadir ? schemadir : SCHEMADIR,
                                       "domainsnapshotrevert.rng", NULL);
     driver->reverting = g_hash_table_new_full(g_str_hash, g_str_equal,
@@ -63,6 +68,7 @@ qemuSnapshotDriverFree(qemuSnapshotDriver *driver)
     g_hash_table_unref(driver->reverting);
     g_cond_clear(&driver->unlocked);
     g_mutex_clear(&driver->lock);
+    g_strfreev(driver->libvirt_folders);
     g_free(driver->state_folder);
     g_free(driver->schema);
     g_free(driver->storage_daemon);
@@ -86,6 +92,23 @@ const char *
 qemuSnapshotDriverStateFolder(const qemuSnapshotDriver *driver)
 {
     return driver->state_folder;
+}
+
+gboolean
+qemuSnapshotDriverSync(const qemuSnapshotDriver *driver, const char *domain,
+                       GError **error)
+{
+    for (gsize i = 0; driver->libvirt_folders[i]; i++) {
+        g_autofree char *inside =
+            g_build_filename(driver->libvirt_folders[i], i == 0 ? "" : domain, "x", NULL);
+        g_autofree char *folder = g_path_get_dirname(inside);
+
+        /* one laid out in another way has to do without */
+        if (access(folder, F_OK) == 0 && !virSnapFileSyncFolder(inside, error))
+            return FALSE;
+    }
+
+    return TRUE;
 }
 
 const char *

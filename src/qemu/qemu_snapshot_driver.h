@@ -16,7 +16,8 @@ typedef struct _qemuSnapshotDriver qemuSnapshotDriver;
 qemuSnapshotDriver *qemuSnapshotDriverNew(const char *backend_uri,
                                           const char *storage_daemon,
                                           unsigned int storage_daemon_timeout,
-                                          const char *state_folder);
+                                          const char *state_folder,
+                                          const char *const *libvirt_folders);
 void qemuSnapshotDriverFree(qemuSnapshotDriver *driver);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotDriver, qemuSnapshotDriverFree)
 
@@ -25,6 +26,11 @@ unsigned int qemuSnapshotDriverStorageTimeout(const qemuSnapshotDriver *driver);
 
 /* Where the journals are. */
 const char *qemuSnapshotDriverStateFolder(const qemuSnapshotDriver *driver);
+
+/* Makes durable what libvirt has renamed in its folders, which it does not: its
+ * definitions, and the snapshots of that domain. */
+gboolean qemuSnapshotDriverSync(const qemuSnapshotDriver *driver, const char *domain,
+                                GError **error);
 
 /* The path of the schema of <domainsnapshotrevert>. */
 const char *qemuSnapshotDriverSchema(const qemuSnapshotDriver *driver);

@@ -61,10 +61,12 @@ stepVerify(qemuSnapshotRevertState *state, GError **error)
         qemuSnapshotOverlaysVerify(state->overlays, error);
 }
 
+/* Of a domain that need not be stopped the look before its definition is enough. */
 static gboolean
 stepGuard(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotGuardCheck(state->plan->guard, error);
+    return !state->plan->active ||
+        qemuSnapshotGuardCheck(state->plan->guard, error);
 }
 
 static gboolean
@@ -210,11 +212,9 @@ undoSwitch(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 stepDefine(qemuSnapshotRevertState *state, GError **error)
 {
-    /* it took its time to stop, and may have been defined or snapshotted since */
-    if (state->plan->active && !qemuSnapshotGuardCheck(state->plan->guard, error))
-        return FALSE;
-
-    return define(state->plan, state->plan->new_xml, error);
+    /* stopping took its time: it may have been defined or snapshotted since */
+    return qemuSnapshotGuardCheck(state->plan->guard, error) &&
+        define(state->plan, state->plan->new_xml, error);
 }
 
 gboolean
@@ -369,6 +369,7 @@ stepRecord(qemuSnapshotRevertState *state, GError **error)
         return FALSE;
     if ((snap = virDomainSnapshotCreateXML(plan->dom, plan->snapshot_xml, flags)))
         return virSnapFault("snapshot-recorded", error) &&
+            qemuSnapshotDriverSync(state->driver, plan->domain, error) &&
             qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_RECORDED, error);
 
     virSnapErrorSetLibvirt(error, _("domain '%s' has been reverted, but snapshot "

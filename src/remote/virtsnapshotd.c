@@ -326,15 +326,35 @@ daemonStateFolder(gboolean privileged)
     return g_build_filename(g_get_user_data_dir(), "libvirt", "snapshot-revert", NULL);
 }
 
+/* Where libvirt keeps definitions, and snapshots. */
+static char **
+daemonLibvirtFolders(gboolean privileged)
+{
+    const char *config = g_get_user_config_dir();
+    GStrvBuilder *folders = g_strv_builder_new();
+    g_autofree char *own = g_build_filename(config, "libvirt", "qemu", NULL);
+    g_autofree char *own_snapshots = g_build_filename(own, "snapshot", NULL);
+    char **list;
+
+    g_strv_builder_add(folders, privileged ? "/etc/libvirt/qemu" : own);
+    g_strv_builder_add(folders, privileged ? "/var/lib/libvirt/qemu/snapshot" :
+                       own_snapshots);
+    list = g_strv_builder_end(folders);
+    g_strv_builder_unref(folders);
+    return list;
+}
+
 static gboolean
 daemonRun(const daemonOptions *options, const virtsnapshotdConfig *config,
           gboolean privileged, int ready_fd, GError **error)
 {
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autofree char *state_folder = daemonStateFolder(privileged);
+    g_auto(GStrv) libvirt_folders = daemonLibvirtFolders(privileged);
     g_autoptr(qemuSnapshotDriver) driver =
         qemuSnapshotDriverNew(config->backend_uri, config->storage_daemon,
-                              config->storage_daemon_timeout, state_folder);
+                              config->storage_daemon_timeout, state_folder,
+                              (const char *const *)libvirt_folders);
     g_autoptr(virtsnapshotdRecovery) recovery = NULL;
     daemonState state = { .loop = loop };
     g_autoptr(virtsnapshotdDispatch) dispatch =
