@@ -29,6 +29,7 @@
 
 #include "virsnaperror.h"
 #include "virtsnapshotd_config.h"
+#include "qemu_snapshot_journal.h"
 #include "virtsnapshotd_dispatch.h"
 #include "virtsnapshotd_recovery.h"
 
@@ -40,6 +41,7 @@ struct _daemonState {
     GMainLoop *loop;
     virNetServer *server;
     virtsnapshotdDispatch *dispatch;
+    const qemuSnapshotDriver *driver;
     gboolean stopping;
 };
 
@@ -124,6 +126,18 @@ daemonStop(void *opaque)
     state->stopping = TRUE;
     virNetServerStop(state->server);
     daemonDrained(state);
+}
+
+/* While a revert that was broken off waits for libvirtd, or a storage, it stays. */
+static void
+daemonIdle(void *opaque)
+{
+    daemonState *state = opaque;
+    const char *folder = qemuSnapshotDriverStateFolder(state->driver);
+    g_autoptr(GPtrArray) left = qemuSnapshotJournalList(folder);
+
+    if (left->len == 0)
+        daemonStop(state);
 }
 
 static void
@@ -356,7 +370,7 @@ daemonRun(const daemonOptions *options, const virtsnapshotdConfig *config,
                               config->storage_daemon_timeout, state_folder,
                               (const char *const *)libvirt_folders);
     g_autoptr(virtsnapshotdRecovery) recovery = NULL;
-    daemonState state = { .loop = loop };
+    daemonState state = { .loop = loop, .driver = driver };
     g_autoptr(virtsnapshotdDispatch) dispatch =
         virtsnapshotdDispatchNew(driver, config->max_workers, daemonDrained, &state);
     virNetServerConfig server_config = {
@@ -365,7 +379,7 @@ daemonRun(const daemonOptions *options, const virtsnapshotdConfig *config,
         .idle_timeout = options->timeout,
         .limit = virtsnapshotdDispatchLimit,
         .handle = daemonHandle,
-        .idle = daemonStop,
+        .idle = daemonIdle,
         .opaque = &state,
     };
     g_autoptr(virNetServer) server = virNetServerNew(&server_config);

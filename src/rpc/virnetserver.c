@@ -98,8 +98,11 @@ serverIsIdle(void *opaque)
 {
     virNetServer *server = opaque;
 
-    server->idle_timer = 0;
     server->config.idle(server->config.opaque);
+    if (!server->stopped)
+        return G_SOURCE_CONTINUE;
+
+    server->idle_timer = 0;
     return G_SOURCE_REMOVE;
 }
 

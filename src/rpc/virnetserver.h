@@ -28,7 +28,8 @@ typedef struct _virNetServerConfig virNetServerConfig;
 struct _virNetServerConfig {
     guint max_clients;
     guint max_client_calls;      /* unanswered ones of one client; then it waits */
-    guint idle_timeout;          /* seconds without client until `idle`; 0: never */
+    guint idle_timeout;          /* seconds without client between calls of `idle`;
+                                  * 0: never */
     virNetServerLimitFunc limit;
     virNetServerHandleFunc handle;
     void (*idle)(void *opaque);
