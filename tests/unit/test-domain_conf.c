@@ -231,6 +231,54 @@ testOverlays(void)
     g_assert_cmpuint(count(doc, "/domain/metadata/*/*[local-name()='overlay']"), ==, 0);
 }
 
+static void
+testCopyDiskSource(void)
+{
+    g_autoptr(xmlDoc) doc = parse(
+        "<domain><devices><disk type='file' device='disk'>"
+        "<driver name='qemu' type='qcow2' cache='none'/><source file='/i/then'/>"
+        "<backingStore type='file'/><target dev='vda' bus='virtio'/>"
+        "<address type='pci' slot='0x07'/></disk></devices></domain>");
+    g_autoptr(xmlDoc) from = parse(
+        "<domain><devices><disk type='block' device='disk'>"
+        "<driver name='qemu' type='raw' cache='unsafe'/><source dev='/dev/now'/>"
+        "<target dev='vda' bus='scsi'/></disk></devices></domain>");
+    g_autoptr(GPtrArray) disks = NULL;
+    const virDomainDisk *disk;
+
+    g_assert_true(virDomainDefCopyDiskSource(doc, from, "vda"));
+    disks = virDomainDefGetDisks(doc, NULL);
+    disk = g_ptr_array_index(disks, 0);
+    g_assert_cmpstr(disk->type, ==, "block");
+    g_assert_cmpstr(disk->dev, ==, "/dev/now");
+    g_assert_null(disk->file);
+    g_assert_cmpstr(disk->format, ==, "raw");
+    /* what the guest sees, and how the host treats it */
+    g_assert_cmpuint(count(doc, "//disk/target[@bus='virtio']"), ==, 1);
+    g_assert_cmpuint(count(doc, "//disk/address[@slot='0x07']"), ==, 1);
+    g_assert_cmpuint(count(doc, "//disk/driver[@cache='none']"), ==, 1);
+    g_assert_cmpuint(count(doc, "//backingStore"), ==, 0);
+
+    g_assert_false(virDomainDefCopyDiskSource(doc, from, "vdb"));
+}
+
+static void
+testBootFiles(void)
+{
+    g_autoptr(xmlDoc) doc = parse(
+        "<domain><name>n &amp; m</name><os><loader>/f</loader><kernel>/k</kernel>"
+        "<initrd>/i</initrd><dtb/></os></domain>");
+    g_autoptr(GPtrArray) files = virDomainDefGetBootFiles(doc);
+    g_autofree char *name = virDomainDefGetText(doc, "name");
+
+    g_assert_cmpuint(files->len, ==, 3);
+    g_assert_cmpstr(g_ptr_array_index(files, 0), ==, "/f");
+    g_assert_cmpstr(g_ptr_array_index(files, 1), ==, "/k");
+    g_assert_cmpstr(g_ptr_array_index(files, 2), ==, "/i");
+    g_assert_cmpstr(name, ==, "n & m");
+    g_assert_null(virDomainDefGetText(doc, "uuid"));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -243,6 +291,8 @@ main(int argc, char **argv)
     g_test_add_func("/domain_conf/name-and-genid", testNameAndGenID);
     g_test_add_func("/domain_conf/no-genid", testNoGenID);
     g_test_add_func("/domain_conf/make-inactive", testMakeInactive);
+    g_test_add_func("/domain_conf/copy-disk-source", testCopyDiskSource);
+    g_test_add_func("/domain_conf/boot-files", testBootFiles);
     g_test_add_func("/domain_conf/overlays", testOverlays);
     return g_test_run();
 }

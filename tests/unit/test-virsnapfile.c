@@ -176,6 +176,32 @@ testID(fixture *f, const void *opaque)
     g_assert_false(virSnapFileIs(f->file, &id));
 }
 
+static void
+checkResolved(const char *path, const char *folder, const char *name)
+{
+    g_autofree char *real = realpath(folder, NULL);
+    g_autofree char *expected = g_build_filename(real ? real : folder, name, NULL);
+    g_autofree char *resolved = virSnapFileResolve(path);
+
+    g_assert_cmpstr(resolved, ==, expected);
+}
+
+static void
+testResolve(fixture *f, const void *opaque)
+{
+    g_autofree char *through = g_build_filename(f->other, "..", "x", NULL);
+    g_autofree char *inside = g_build_filename(f->other, "x", NULL);
+
+    checkResolved(f->file, f->folder, "file");
+    checkResolved("/no/such/../folder/x", "/no/folder", "x");
+
+    /* a link to the folder itself: the way to a name, but not as the name */
+    g_assert_cmpint(symlink(".", f->other), ==, 0);
+    checkResolved(inside, f->folder, "x");
+    checkResolved(f->other, f->folder, "other");
+    checkResolved(through, f->folder, "x");
+}
+
 /* A user can't give files away, nor root without the right to. */
 static void
 testCreateForeign(fixture *f, const void *opaque)
@@ -272,6 +298,7 @@ main(int argc, char **argv)
     ADD("create-unnamed", testCreateUnnamed);
     ADD("create-foreign", testCreateForeign);
     ADD("id", testID);
+    ADD("resolve", testResolve);
     ADD("sync-folder", testSyncFolder);
     ADD("lock", testLock);
     ADD("lock-missing", testLockMissing);

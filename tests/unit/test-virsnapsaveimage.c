@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * test-virsnapsaveimage.c: memory files, whole and not
+ */
+
+#include "config.h"
+
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "virsnaperror.h"
+#include "virsnapsaveimage.h"
+
+#define HEADER_LEN 92
+#define XML "<domain/>"
+/* what comes before a description: pages and devices, with bytes of any value */
+#define PAGES 3000
+
+typedef struct _fixture fixture;
+struct _fixture {
+    char *file;
+    GByteArray *image;
+};
+
+static void
+putWord(GByteArray *image, gsize offset, guint32 value)
+{
+    memcpy(image->data + offset, &value, sizeof(value));
+}
+
+/* The header, the definition, the stream, and its description of that length. */
+static void
+make(fixture *f, gsize description)
+{
+    guint8 header[HEADER_LEN] = "LibvirtQemudSave";
+    guint8 head[5] = { 0x06, description >> 24, description >> 16, description >> 8,
+                       description };
+
+    g_byte_array_set_size(f->image, 0);
+    g_byte_array_append(f->image, header, sizeof(header));
+    putWord(f->image, 16, 2);
+    putWord(f->image, 20, strlen(XML));
+    g_byte_array_append(f->image, (const guint8 *)XML, strlen(XML));
+    for (guint i = 0; i < PAGES; i++) {
+        guint8 byte = i * 7;
+
+        g_byte_array_append(f->image, &byte, 1);
+    }
+    g_byte_array_append(f->image, head, sizeof(head));
+    for (gsize i = 0; i < description; i++)
+        g_byte_array_append(f->image, (const guint8 *)
+                            (i == 0 ? "{" : i + 1 == description ? "}" : "\006"), 1);
+}
+
+static void
+setUp(fixture *f, const void *opaque)
+{
+    g_autoptr(GError) error = NULL;
+
+    close(g_file_open_tmp("memory.XXXXXX", &f->file, &error));
+    g_assert_no_error(error);
+    f->image = g_byte_array_new();
+    make(f, 500);
+}
+
+static void
+tearDown(fixture *f, const void *opaque)
+{
+    if (g_remove(f->file) < 0)
+        g_rmdir(f->file);
+    g_byte_array_unref(f->image);
+    g_free(f->file);
+}
+
+static gboolean
+isWhole(fixture *f, gsize len)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean whole = 2;
+
+    g_assert_true(g_file_set_contents(f->file, (const char *)f->image->data, len, NULL));
+    g_assert_true(virSnapSaveImageCheck(f->file, &whole, &error));
+    g_assert_no_error(error);
+    return whole;
+}
+
+static void
+checkRefused(fixture *f, gssize len, const char *fragment)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean whole = FALSE;
+
+    if (len >= 0)
+        g_assert_true(g_file_set_contents(f->file, (const char *)f->image->data, len,
+                                          NULL));
+    g_assert_false(virSnapSaveImageCheck(f->file, &whole, &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
+    g_assert_nonnull(strstr(error->message, fragment));
+    g_assert_nonnull(strstr(error->message, f->file));
+}
+
+static void
+testWhole(fixture *f, const void *opaque)
+{
+    const gsize lengths[] = { 2, 3, 500, 60 * 1024, 70 * 1024, 1024 * 1024 };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(lengths); i++) {
+        make(f, lengths[i]);
+        g_assert_true(isWhole(f, f->image->len));
+    }
+}
+
+static void
+testTruncated(fixture *f, const void *opaque)
+{
+    for (gsize len = HEADER_LEN + strlen(XML) + 1; len < f->image->len; len++)
+        g_assert_false(isWhole(f, len));
+}
+
+/* The last byte alone proves nothing. */
+static void
+testBraceAtTheEnd(fixture *f, const void *opaque)
+{
+    f->image->data[2000] = '}';
+    g_assert_false(isWhole(f, 2001));
+}
+
+static void
+testAppended(fixture *f, const void *opaque)
+{
+    g_byte_array_append(f->image, (const guint8 *)"}", 1);
+    g_assert_false(isWhole(f, f->image->len));
+}
+
+static void
+testCompressed(fixture *f, const void *opaque)
+{
+    putWord(f->image, 28, 1);
+    g_assert_true(isWhole(f, 2000));
+}
+
+static void
+testHeader(fixture *f, const void *opaque)
+{
+    checkRefused(f, 0, "not a save image");
+    checkRefused(f, HEADER_LEN - 1, "not a save image");
+    checkRefused(f, HEADER_LEN + strlen(XML), "truncated");
+
+    putWord(f->image, 20, G_MAXUINT32);
+    checkRefused(f, f->image->len, "truncated");
+    putWord(f->image, 16, 3);
+    checkRefused(f, f->image->len, "version");
+    memcpy(f->image->data, "LibvirtQemudPart", 16);
+    checkRefused(f, f->image->len, "never completed");
+    f->image->data[0] = 'x';
+    checkRefused(f, f->image->len, "not a save image");
+}
+
+static void
+testNoFile(fixture *f, const void *opaque)
+{
+    g_assert_cmpint(g_remove(f->file), ==, 0);
+    checkRefused(f, -1, "No such file");
+    g_assert_cmpint(g_mkdir(f->file, 0700), ==, 0);
+    checkRefused(f, -1, "not a save image");
+}
+
+#define ADD(name, func) \
+    g_test_add("/virsnapsaveimage/" name, fixture, NULL, setUp, func, tearDown)
+
+int
+main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    ADD("whole", testWhole);
+    ADD("truncated", testTruncated);
+    ADD("brace-at-the-end", testBraceAtTheEnd);
+    ADD("appended", testAppended);
+    ADD("compressed", testCompressed);
+    ADD("header", testHeader);
+    ADD("no-file", testNoFile);
+    return g_test_run();
+}
