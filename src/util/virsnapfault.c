@@ -52,8 +52,10 @@ faultTake(const char *file, const char *point)
     }
 
     if (manner) {
+        g_autofree char *hit = g_strdup_printf("%s %d", point, (int)getpid());
+
         g_file_set_contents(file, left->str, left->len, NULL);
-        faultAppend(file, ".hit", point);
+        faultAppend(file, ".hit", hit);
     }
     return manner;
 }

@@ -17,7 +17,7 @@
  * sets an error and returns FALSE, "POINT kill" ends the program as SIGKILL does,
  * "POINT hang" waits until the file is gone. While the file is there, the points that
  * are passed, and those where something happened, are appended to files of its name
- * that end in ".passed" and ".hit". */
+ * that end in ".passed" and, with the process's id, ".hit". */
 #if WITH_FAULT_INJECTION
 gboolean virSnapFault(const char *point, GError **error);
 /* Two points around a step. */

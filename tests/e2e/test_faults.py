@@ -105,6 +105,10 @@ class Faults:
     def hit(self, fault):
         return fault.split()[0] in self._read('hit')
 
+    def is_dying(self, process):
+        """Whether it has been killed but is not dead yet."""
+        return str(process.pid) in self._read('hit') and process.poll() is None
+
     def disarm(self):
         self.file.unlink(missing_ok=True)
 
@@ -148,6 +152,8 @@ def one(faults, case, *armed):
     settle(case.host)
     with contextlib.suppress(TimeoutError):  # the last points are behind the journal
         wait_until(lambda: all(map(faults.hit, armed)), 'the faults', 3)
+    if armed and armed[-1].endswith('kill'):
+        wait_until(lambda: not faults.is_dying(case.host.snapshotd.process), 'its end', 10)
     settle(case.host)
     passed, hit = faults.passed(), [fault for fault in armed if faults.hit(fault)]
     faults.disarm()
