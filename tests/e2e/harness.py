@@ -21,6 +21,7 @@ import time
 import libvirt
 
 from foretold import Foretold
+from invariants import check_host
 from vm import VM
 
 # The first start probes QEMU, up to 11 s; on a loaded machine more.
@@ -200,6 +201,7 @@ class Host:
     def end_test(self):
         self.ensure_running()
         self.wait_for_recovery()
+        check_host(self)
         self.remove_vms()
 
     def journals(self):

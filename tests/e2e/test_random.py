@@ -16,6 +16,7 @@ import time
 import images
 import tap
 from harness import wait_until
+from invariants import check_host, check_vm, storage_daemons
 from refusal import PAUSED, RUNNING
 from vm import sums
 
@@ -72,20 +73,9 @@ class Machine:
         assert vm.read('vda') in self.may_hold, (vm.name, vm.read('vda'), self.may_hold)
         self.may_hold = {vm.read('vda')}
         assert vm.snapshots() == sorted(self.held), vm.snapshots()
-        assert vm.current in self.held
-        assert sums(self.frozen) == self.frozen, 'an image of a snapshot has changed'
-        known = set(self.frozen) | set(vm.files(active=False).values())
-        found = {str(path) for path in vm.folder.iterdir()}
-        assert found == known, sorted(found ^ known)
-        if vm.active:
-            assert vm.files(active=True) == vm.files(active=False)
-        else:
+        check_vm(vm, self.frozen)
+        if not vm.active:
             images.check(vm.file('vda'))
-
-
-def storage_daemon(host):
-    return [pid for pid, line in host.processes().items()
-            if line.startswith(b'qemu-storage-daemon')]
 
 
 def kill_one(host, rand):
@@ -97,7 +87,7 @@ def kill_one(host, rand):
     elif kind == 'libvirtd':
         host.libvirtd.kill()
     else:
-        for pid in storage_daemon(host):
+        for pid in storage_daemons(host):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -121,6 +111,7 @@ def one_round(host, rand, machines):
     for call in calls:
         call.join()
     settle(host)
+    check_host(host)
     for machine in machines:
         machine.check()
     return killed

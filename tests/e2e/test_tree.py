@@ -13,6 +13,7 @@ import libvirt
 
 import images
 import tap
+from invariants import check_vm
 from refusal import PAUSED, RUNNING
 from vm import sums
 
@@ -59,13 +60,7 @@ class Walk:
         self.byte = self.held[name]
 
     def check(self):
-        assert sums(self.frozen) == self.frozen, 'an image of a snapshot has changed'
-        known = set(self.frozen) | set(self.vm.files().values())
-        found = {str(path) for path in self.vm.folder.iterdir()}
-        assert found == known, found ^ known
-        for file in self.frozen:
-            if not file.endswith('.mem'):
-                images.check(file)
+        check_vm(self.vm, self.frozen)
 
 
 def seeded():

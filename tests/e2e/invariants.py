@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""invariants.py: what holds after whatever has happened
+
+The one checker: of a host at the end of each test, and of a VM where a test knows what
+its snapshots need.
+"""
+
+import os
+import stat
+import time
+
+import images
+from vm import sums
+
+PROCESS_SECONDS = 10
+
+
+def storage_daemons(host):
+    return [pid for pid, line in host.processes().items()
+            if line.startswith(b'qemu-storage-daemon')]
+
+
+def check_host(host):
+    """Nothing is under way any more."""
+    assert not host.journals(), host.journals()
+    # one that was killed needs a moment to end
+    end = time.monotonic() + PROCESS_SECONDS
+    while left := storage_daemons(host):
+        assert time.monotonic() < end, f'processes are left: {left}'
+        time.sleep(0.01)
+
+
+def check_rights(file):
+    """As an image has them that libvirt made: what one replaces is not known here."""
+    backing, _format = images.backing(file)
+    if backing is None:
+        return
+    over, under = os.stat(file), os.stat(backing)
+    assert stat.S_IMODE(over.st_mode) & ~0o664 == 0, f'{file}: {oct(over.st_mode)}'
+    assert over.st_uid == under.st_uid, f'{file} belongs to {over.st_uid}'
+
+
+def check_vm(vm, frozen, kept=()):
+    """frozen: image or memory file -> checksum, of all that the snapshots need.
+
+    kept: files that a test has made or kept itself.
+    """
+    changed = {file for file, digest in sums(frozen).items() if digest != frozen[file]}
+    assert not changed, f'what a snapshot needs has changed: {changed}'
+    for file in frozen:
+        if not file.endswith('.mem'):
+            images.check(file)
+    current = set(vm.files(active=False).values())
+    for file in current:
+        assert os.path.exists(file), f'the definition names {file}, which is gone'
+        check_rights(file)
+    if vm.active:
+        assert set(vm.files(active=True).values()) == current, 'it runs on other disks'
+    assert vm.current in vm.snapshots(), f'{vm.current} is the current snapshot'
+    found = {str(path) for path in vm.folder.iterdir()}
+    known = set(frozen) | current | set(kept)
+    assert found == known, f'files: left {found - known}, missing {known - found}'
