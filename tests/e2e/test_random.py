@@ -3,7 +3,8 @@
 """test_random.py: four VMs, and everything at once
 
 Snapshots, writes, starts, stops and reverts of four VMs side by side, while one program
-or the other is killed, for SNAPSHOT_TEST_SECONDS (60). After each round all of them must
+or the other is killed, for SNAPSHOT_TEST_SECONDS (60); with SNAPSHOT_TEST_LIBVIRTD=1
+libvirtd, too. After each round all of them must
 hold what they should.
 """
 
@@ -22,6 +23,13 @@ from vm import sums
 
 SECONDS = int(os.environ.get('SNAPSHOT_TEST_SECONDS', 60))
 SNAPSHOTS_MAX = 8
+
+# A libvirtd that is killed while it starts a domain may, when it is back, keep that
+# domain locked for good: "cannot acquire state change lock", for whatever call. So only
+# on demand; test_faults.py kills it at each point of a revert.
+KILLED = ['snapshotd', 'storage daemon']
+if os.environ.get('SNAPSHOT_TEST_LIBVIRTD') == '1':
+    KILLED.append('libvirtd')
 
 
 class Machine:
@@ -79,9 +87,9 @@ class Machine:
 
 
 def kill_one(host, rand):
-    """One of the three programs, at any time."""
+    """One of the programs, at any time."""
     time.sleep(rand.uniform(0, 0.8))
-    kind = rand.choice(['snapshotd', 'libvirtd', 'storage daemon'])
+    kind = rand.choice(KILLED)
     if kind == 'snapshotd':
         host.snapshotd.kill()
     elif kind == 'libvirtd':
