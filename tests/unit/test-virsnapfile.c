@@ -157,7 +157,6 @@ static void
 testID(fixture *f, const void *opaque)
 {
     virSnapFileID id, linked, by_fd;
-    g_autofree char *content = NULL;
     int fd = open(f->file, O_RDONLY | O_CLOEXEC);
 
     g_assert_true(virSnapFileGetID(f->file, &id));
