@@ -78,9 +78,8 @@ checkBacking(const qemuSnapshotPlanDisk *disk, const virSnapImage *image,
              GError **error)
 {
     const virSnapImage *base = g_ptr_array_index(disk->chain, 0);
-    g_autofree char *folder = g_path_get_dirname(image->file);
     g_autofree char *backing =
-        image->backing ? g_canonicalize_filename(image->backing, folder) : NULL;
+        image->backing ? virSnapFileBeside(image->file, image->backing) : NULL;
     g_autofree char *found = backing ? virSnapFileKey(backing) : NULL;
     g_autofree char *expected = virSnapFileKey(base->file);
 

@@ -47,9 +47,8 @@ qemuSnapshotTreeAddChain(GHashTable *table, const char *file,
     g_autoptr(virSnapImage) image = NULL;
 
     for (int depth = 0; depth < VIR_SNAP_CHAIN_MAX; depth++) {
-        const char *path = image ? image->backing : file;
-        g_autofree char *folder = image ? g_path_get_dirname(image->file) : NULL;
-        g_autofree char *full = g_canonicalize_filename(path, folder);
+        g_autofree char *full = image ? virSnapFileBeside(image->file, image->backing) :
+            g_strdup(file);
         g_autofree char *as = g_strdup(image ? image->backing_format : format);
 
         g_hash_table_insert(table, virSnapFileKey(full), g_strdup(owner));

@@ -9,10 +9,34 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "virsnaperror.h"
 #include "virsnapfile.h"
+
+/* As the kernel walks it: ".." is the parent of what a link leads to, so that it
+ * can't be dropped as text before the links before it have been followed. */
+static char *
+fileResolveFolder(const char *folder)
+{
+    g_autofree char *parent = g_path_get_dirname(folder);
+    g_autofree char *name = g_path_get_basename(folder);
+    g_autofree char *resolved = NULL;
+    char *real = realpath(folder, NULL);
+
+    if (real) {
+        resolved = g_strdup(real);
+        free(real);
+        return g_steal_pointer(&resolved);
+    }
+
+    if (g_str_equal(parent, folder))
+        return g_strdup(folder);
+
+    resolved = fileResolveFolder(parent);
+    return g_canonicalize_filename(name, resolved);
+}
 
 char *
 virSnapFileKey(const char *path)
@@ -20,7 +44,7 @@ virSnapFileKey(const char *path)
     struct stat st;
 
     if (stat(path, &st) < 0)
-        return g_canonicalize_filename(path, "/");
+        return virSnapFileResolve(path);
 
     return g_strdup_printf("%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
 }
@@ -28,18 +52,39 @@ virSnapFileKey(const char *path)
 char *
 virSnapFileResolve(const char *path)
 {
-    g_autofree char *full = g_canonicalize_filename(path, "/");
-    g_autofree char *folder = g_path_get_dirname(full);
+    g_autofree char *full = g_build_filename("/", path, NULL);
     g_autofree char *name = g_path_get_basename(full);
-    char *real = realpath(folder, NULL);
-    char *resolved;
+    g_autofree char *folder = NULL;
+    g_autofree char *real = NULL;
 
-    if (!real)
-        return g_steal_pointer(&full);
+    if (g_str_equal(name, ".") || g_str_equal(name, ".."))
+        return fileResolveFolder(full);
 
-    resolved = g_build_filename(real, name, NULL);
-    free(real);
-    return resolved;
+    while (g_str_has_suffix(full, "/") && full[1])
+        full[strlen(full) - 1] = '\0';
+    folder = g_path_get_dirname(full);
+    real = fileResolveFolder(folder);
+    return g_build_filename(real, name, NULL);
+}
+
+static gboolean
+fileGoesUp(const char *path)
+{
+    g_auto(GStrv) parts = g_strsplit(path, "/", -1);
+
+    return g_strv_contains((const char *const *)parts, "..");
+}
+
+char *
+virSnapFileBeside(const char *file, const char *name)
+{
+    g_autofree char *folder = g_path_get_dirname(file);
+    g_autofree char *full = g_path_is_absolute(name) ? g_strdup(name) :
+        g_build_filename(folder, name, NULL);
+
+    /* the names that people know are kept where they lead to the same file */
+    return fileGoesUp(full) ? virSnapFileResolve(full) :
+        g_canonicalize_filename(full, "/");
 }
 
 static gboolean

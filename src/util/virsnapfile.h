@@ -17,6 +17,10 @@ char *virSnapFileKey(const char *path);
  * does. The caller frees it with g_free(). */
 char *virSnapFileResolve(const char *path);
 
+/* The path of the file that `name` in an image's header means: a relative one begins
+ * in the folder of the image. The caller frees it with g_free(). */
+char *virSnapFileBeside(const char *file, const char *name);
+
 /* What tells a file from another that later gets its name, and maybe its inode. It
  * does not hold the device, whose number may be another after a restart of the host:
  * the path goes with it. */

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "virsnaperror.h"
+#include "virsnapfile.h"
 #include "virsnapqcow2.h"
 
 #define QCOW2_MAGIC 0x514649fb
@@ -252,7 +253,6 @@ qcow2ReadBacking(const qcow2Header *header, virSnapImage *image, GError **error)
 static gboolean
 qcow2ReadDataFile(const qcow2Header *header, virSnapImage *image, GError **error)
 {
-    g_autofree char *folder = g_path_get_dirname(image->file);
     g_autofree char *name = NULL;
     struct stat st;
 
@@ -268,7 +268,7 @@ qcow2ReadDataFile(const qcow2Header *header, virSnapImage *image, GError **error
         return FALSE;
     }
 
-    image->data_file = g_canonicalize_filename(name, folder);
+    image->data_file = virSnapFileBeside(image->file, name);
     if (stat(image->data_file, &st) == 0 && S_ISREG(st.st_mode))
         return TRUE;
 
@@ -400,8 +400,6 @@ static gboolean
 chainNextFromHeader(const virSnapImage *image, char **ret_file,
                     char **ret_format, GError **error)
 {
-    g_autofree char *folder = NULL;
-
     if (!image->backing)
         return TRUE;
 
@@ -420,8 +418,7 @@ chainNextFromHeader(const virSnapImage *image, char **ret_file,
         return FALSE;
     }
 
-    folder = g_path_get_dirname(image->file);
-    *ret_file = g_canonicalize_filename(image->backing, folder);
+    *ret_file = virSnapFileBeside(image->file, image->backing);
     *ret_format = g_strdup(image->backing_format);
     return TRUE;
 }

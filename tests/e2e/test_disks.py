@@ -201,6 +201,56 @@ def test_data_file_is_never_deleted(host):
     refused(host, vm, 'snap1', FAILED, "'vda'", 'exists', xml=xml)
 
 
+def with_linked_folder(host, tempting):
+    """vda's image is l/top, backed by ../base, and l leads to real/deep."""
+    vm = host.vm(disks=1)
+    os.makedirs(vm.path('real/deep'))
+    os.symlink('real/deep', vm.path('l'))
+    images.create(vm.path('real/base'))
+    images.write(vm.path('real/base'), RED)
+    images.create(vm.path('l/top'), backing='../base')
+    if tempting:  # where the name leads to if the link is not followed
+        os.rename(vm.file('vda'), vm.path('base'))
+    vm.dom = host.conn.defineXML(vm.xml().replace(vm.file('vda'), vm.path('l/top')))
+    assert vm.read('vda') == RED
+    return vm
+
+
+def linked_folder(host, tempting):
+    vm = with_linked_folder(host, tempting)
+    snapshot(vm)
+    vm.write('vda', BLUE)
+    before = sums([vm.path('real/base'), vm.path('real/deep/top')])
+    result = host.revert(vm, 'snap1', foretell=False)  # goes by the names of files
+    assert result.ok, result
+    assert vm.read('vda') == RED and sums(before) == before
+    assert os.path.samefile(os.path.dirname(vm.file('vda')), vm.path('l'))
+
+
+def test_backing_image_above_a_linked_folder(host):
+    linked_folder(host, tempting=False)
+
+
+def test_backing_image_above_a_linked_folder_and_another(host):
+    linked_folder(host, tempting=True)
+
+
+def test_overlay_above_a_linked_folder_is_needed(host):
+    """What the revert would delete is what another domain's image stands on."""
+    vm = with_linked_folder(host, tempting=True)
+    overlay = vm.path('real/over')
+    vm.snapshot('snap1', inner=f"""<disks><disk name='vda'>
+        <source file='{overlay}'/></disk></disks>""")
+    images.create(vm.path('real/deep/other'), backing='../over')
+    other = host.vm(disks=1)
+    other.dom = host.conn.defineXML(other.xml().replace(other.file('vda'),
+                                                        vm.path('l/other')))
+    assert '<image' not in host.revert_desc(vm, 'snap1').out
+    result = host.revert(vm, 'snap1', foretell=False)  # goes by the names of files
+    assert result.ok, result
+    assert os.path.exists(overlay)
+
+
 def test_chain_of_fifty(host):
     vm = host.vm(disks=1)
     below = vm.base['vda']

@@ -76,12 +76,68 @@ testDisks(void)
     disk = virDomainDisksFind(disks, "vdb");
     g_assert_cmpstr(disk->type, ==, "block");
     g_assert_null(disk->file);
+    g_assert_cmpstr(disk->dev, ==, "/dev/x");
     g_assert_true(disk->shareable);
 
     g_assert_true(((virDomainDisk *)virDomainDisksFind(disks, "vdc"))->encrypted);
     g_assert_true(virDomainDisksFind(disks, "/i/e") ==
                   virDomainDisksFind(disks, "vdc"));
     g_assert_null(virDomainDisksFind(disks, "vdz"));
+}
+
+static void
+testOptional(void)
+{
+    const char *const policies[] = { "optional", "requisite", "mandatory" };
+    g_autoptr(xmlDoc) live = parse(LIVE);
+    g_autoptr(GPtrArray) disks = virDomainDefGetDisks(live, NULL);
+
+    g_assert_true(((virDomainDisk *)virDomainDisksFind(disks, "vda"))->optional);
+    g_assert_false(((virDomainDisk *)virDomainDisksFind(disks, "sda"))->optional);
+    g_assert_false(((virDomainDisk *)virDomainDisksFind(disks, "vdc"))->optional);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(policies); i++) {
+        g_autofree char *xml =
+            g_strdup_printf("<domain><devices><disk type='file' device='cdrom'>"
+                            "<source file='/i/x' startupPolicy='%s'/>"
+                            "<target dev='sda'/></disk></devices></domain>",
+                            policies[i]);
+        g_autoptr(xmlDoc) doc = parse(xml);
+        g_autoptr(GPtrArray) one = virDomainDefGetDisks(doc, NULL);
+        const virDomainDisk *disk = virDomainDisksFind(one, "sda");
+
+        g_assert_cmpint(disk->optional, ==, g_str_equal(policies[i], "optional"));
+    }
+}
+
+/* The type alone tells which attribute names the disk. */
+static void
+testDev(void)
+{
+    g_autoptr(xmlDoc) doc =
+        parse("<domain><devices>"
+              "<disk type='block'><source dev='/dev/a&amp;' file='/i/a'/>"
+              "<target dev='vda'/></disk>"
+              "<disk type='file'><source dev='/dev/b' file='/i/b'/>"
+              "<target dev='vdb'/></disk>"
+              "<disk><source dev='/dev/c' file='/i/c'/><target dev='vdc'/></disk>"
+              "<disk type='network'><source dev='/dev/d' file='/i/d'/>"
+              "<target dev='vdd'/></disk>"
+              "<disk type='block'><target dev='vde'/></disk>"
+              "</devices></domain>");
+    g_autoptr(GPtrArray) disks = virDomainDefGetDisks(doc, NULL);
+    const char *const expected[][2] = {
+        { "/dev/a&", NULL }, { NULL, "/i/b" }, { NULL, "/i/c" }, { NULL, NULL },
+        { NULL, NULL },
+    };
+
+    g_assert_cmpuint(disks->len, ==, G_N_ELEMENTS(expected));
+    for (guint i = 0; i < disks->len; i++) {
+        const virDomainDisk *disk = g_ptr_array_index(disks, i);
+
+        g_assert_cmpstr(disk->dev, ==, expected[i][0]);
+        g_assert_cmpstr(disk->file, ==, expected[i][1]);
+    }
 }
 
 static void
@@ -262,6 +318,98 @@ testCopyDiskSource(void)
     g_assert_false(virDomainDefCopyDiskSource(doc, from, "vdb"));
 }
 
+/* The image is the other's in all of its parts, the rest is the disk's own. */
+static void
+testCopyDiskSourceParts(void)
+{
+    g_autoptr(xmlDoc) doc = parse(LIVE);
+    g_autoptr(xmlDoc) from =
+        parse("<domain><devices>"
+              "<disk type='file' device='lun'><driver name='other' type='qcow2' "
+              "cache='writeback'/><auth/><encryption format='luks'/>"
+              "<source file='/i/now&amp;' startupPolicy='requisite'>"
+              "<seclabel model='selinux'/></source>"
+              "<backingStore type='file'><format type='raw'/><source file='/i/base'/>"
+              "<backingStore/></backingStore><mirror/>"
+              "<target dev='vda' bus='ide'/><boot order='7'/><serial>s</serial></disk>"
+              "<disk type='block'><driver type='raw'/><source dev='/dev/y'/>"
+              "<target dev='vdc'/></disk>"
+              "</devices></domain>");
+    g_autofree char *from_before = virSnapXMLFormat(from, NULL);
+    g_autofree char *from_after = NULL;
+    g_autoptr(GPtrArray) disks = NULL;
+    const virDomainDisk *disk;
+
+    g_assert_true(virDomainDefCopyDiskSource(doc, from, "vda"));
+    g_assert_true(virDomainDefCopyDiskSource(doc, from, "vdc"));
+    from_after = virSnapXMLFormat(from, NULL);
+    g_assert_cmpstr(from_after, ==, from_before);
+
+    disks = virDomainDefGetDisks(doc, NULL);
+    g_assert_cmpuint(disks->len, ==, 4);
+    disk = virDomainDisksFind(disks, "vda");
+    g_assert_cmpstr(disk->type, ==, "file");
+    g_assert_cmpstr(disk->format, ==, "qcow2");
+    g_assert_cmpstr(disk->file, ==, "/i/now&");
+    g_assert_true(disk->encrypted && disk->chain_ends);
+    g_assert_false(disk->sliced || disk->optional);
+    g_assert_cmpuint(disk->chain->len, ==, 1);
+    g_assert_cmpstr(((virDomainImage *)g_ptr_array_index(disk->chain, 0))->file,
+                    ==, "/i/base");
+
+    disk = virDomainDisksFind(disks, "vdc");
+    g_assert_cmpstr(disk->type, ==, "block");
+    g_assert_cmpstr(disk->format, ==, "raw");
+    g_assert_cmpstr(disk->dev, ==, "/dev/y");
+    g_assert_null(disk->file);
+    g_assert_false(disk->encrypted);
+
+    g_assert_cmpuint(count(doc, "//disk[target/@dev='vda'][@device='disk']"
+                           "[driver/@name='qemu'][driver/@cache='none']"
+                           "[target/@bus='virtio'][boot/@order='1']"
+                           "[alias/@name='virtio-disk0'][not(serial)][auth]"
+                           "[source/seclabel/@model='selinux'][not(mirror)]"
+                           "[count(source)=1][count(backingStore)=1]"
+                           "[count(driver)=1][not(source/@index)]"), ==, 1);
+}
+
+/* Neither a medium nor a format, nor a disk. */
+static void
+testCopyDiskSourceLess(void)
+{
+    g_autoptr(xmlDoc) doc = parse(LIVE);
+    g_autoptr(xmlDoc) from =
+        parse("<domain><devices><disk device='cdrom'><target dev='vda'/></disk>"
+              "<disk><source file='/i/s'/><target dev='sda'/></disk>"
+              "<disk><source file='/i/z'/><target dev='vdz'/></disk>"
+              "</devices></domain>");
+    g_autoptr(GPtrArray) disks = NULL;
+    g_autofree char *before = virSnapXMLFormat(doc, NULL);
+    g_autofree char *after = NULL;
+    const virDomainDisk *disk;
+
+    g_assert_false(virDomainDefCopyDiskSource(doc, from, "vdb"));
+    g_assert_false(virDomainDefCopyDiskSource(doc, from, "vdz"));
+    after = virSnapXMLFormat(doc, NULL);
+    g_assert_cmpstr(after, ==, before);
+
+    g_assert_true(virDomainDefCopyDiskSource(doc, from, "vda"));
+    g_assert_true(virDomainDefCopyDiskSource(doc, from, "sda"));
+    disks = virDomainDefGetDisks(doc, NULL);
+    disk = virDomainDisksFind(disks, "vda");
+    g_assert_cmpstr(disk->type, ==, "file");
+    g_assert_cmpstr(disk->format, ==, "raw");
+    g_assert_cmpuint(disk->chain->len, ==, 0);
+    g_assert_false(disk->chain_ends);
+    g_assert_cmpuint(count(doc, "//disk[target/@dev='vda']/source"), ==, 0);
+
+    /* the disk had no <driver> */
+    disk = virDomainDisksFind(disks, "sda");
+    g_assert_cmpstr(disk->file, ==, "/i/s");
+    g_assert_cmpstr(disk->format, ==, "raw");
+    g_assert_true(disk->readonly);
+}
+
 static void
 testBootFiles(void)
 {
@@ -279,11 +427,67 @@ testBootFiles(void)
     g_assert_null(virDomainDefGetText(doc, "uuid"));
 }
 
+static void
+testBootFilesAlone(void)
+{
+    g_autoptr(xmlDoc) doc =
+        parse("<domain><kernel>/no</kernel><os><type>hvm</type>"
+              "<loader readonly='yes' type='pflash'>/f/code&amp;.fd</loader>"
+              "<nvram template='/f/vars'>/f/nvram</nvram><kernel>/b/k</kernel>"
+              "<initrd>/b/i</initrd><cmdline>a b</cmdline><dtb>/b/d</dtb></os>"
+              "<devices><disk><source file='/i/x'/><target dev='vda'/></disk>"
+              "<interface><rom file='/r'/></interface></devices></domain>");
+    g_autoptr(GPtrArray) files = virDomainDefGetBootFiles(doc);
+    const char *const expected[] = { "/f/code&.fd", "/b/k", "/b/i", "/b/d" };
+
+    g_assert_cmpuint(files->len, ==, G_N_ELEMENTS(expected));
+    for (guint i = 0; i < files->len; i++)
+        g_assert_cmpstr(g_ptr_array_index(files, i), ==, expected[i]);
+}
+
+static void
+testNoBootFiles(void)
+{
+    const char *const cases[] = {
+        LIVE, "<domain/>",
+        "<domain><os><loader secure='no'/><kernel></kernel><initrd/></os></domain>",
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(xmlDoc) doc = parse(cases[i]);
+        g_autoptr(GPtrArray) files = virDomainDefGetBootFiles(doc);
+
+        g_assert_cmpuint(files->len, ==, 0);
+    }
+}
+
+static void
+testText(void)
+{
+    g_autoptr(xmlDoc) doc =
+        parse("<domain><metadata><uuid>nested</uuid></metadata><!-- <name/> -->"
+              "<name>a&amp;<![CDATA[<b>]]></name><title/>"
+              "<description>one</description><description>two</description>"
+              "</domain>");
+    const char *const cases[][2] = {
+        { "name", "a&<b>" }, { "uuid", NULL }, { "title", NULL },
+        { "genid", NULL }, { "domain", NULL }, { "description", "one" },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *text = virDomainDefGetText(doc, cases[i][0]);
+
+        g_assert_cmpstr(text, ==, cases[i][1]);
+    }
+}
+
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/domain_conf/disks", testDisks);
+    g_test_add_func("/domain_conf/optional", testOptional);
+    g_test_add_func("/domain_conf/dev", testDev);
     g_test_add_func("/domain_conf/chain", testChain);
     g_test_add_func("/domain_conf/no-target", testNoTarget);
     g_test_add_func("/domain_conf/set-disk-file", testSetDiskFile);
@@ -292,7 +496,12 @@ main(int argc, char **argv)
     g_test_add_func("/domain_conf/no-genid", testNoGenID);
     g_test_add_func("/domain_conf/make-inactive", testMakeInactive);
     g_test_add_func("/domain_conf/copy-disk-source", testCopyDiskSource);
+    g_test_add_func("/domain_conf/copy-disk-source-parts", testCopyDiskSourceParts);
+    g_test_add_func("/domain_conf/copy-disk-source-less", testCopyDiskSourceLess);
     g_test_add_func("/domain_conf/boot-files", testBootFiles);
+    g_test_add_func("/domain_conf/boot-files-alone", testBootFilesAlone);
+    g_test_add_func("/domain_conf/no-boot-files", testNoBootFiles);
+    g_test_add_func("/domain_conf/text", testText);
     g_test_add_func("/domain_conf/overlays", testOverlays);
     return g_test_run();
 }

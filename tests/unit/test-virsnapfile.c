@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -190,6 +191,7 @@ testResolve(fixture *f, const void *opaque)
 {
     g_autofree char *through = g_build_filename(f->other, "..", "x", NULL);
     g_autofree char *inside = g_build_filename(f->other, "x", NULL);
+    g_autofree char *parent = NULL;
 
     checkResolved(f->file, f->folder, "file");
     checkResolved("/no/such/../folder/x", "/no/folder", "x");
@@ -198,7 +200,69 @@ testResolve(fixture *f, const void *opaque)
     g_assert_cmpint(symlink(".", f->other), ==, 0);
     checkResolved(inside, f->folder, "x");
     checkResolved(f->other, f->folder, "other");
-    checkResolved(through, f->folder, "x");
+    parent = g_path_get_dirname(f->folder);
+    checkResolved(through, parent, "x");
+}
+
+static void
+testResolveMissing(fixture *f, const void *opaque)
+{
+    const char *const cases[][2] = {
+        { "/nonexistent/sub/x", "/nonexistent/sub/x" },
+        { "/nonexistent/./sub/../x", "/nonexistent/x" },
+        { "nonexistent/x", "/nonexistent/x" },
+        { "/../nonexistent/x/", "/nonexistent/x" },
+    };
+    g_autofree char *below = g_build_filename(f->file, "x", NULL);
+    g_autofree char *not_folder = virSnapFileResolve(below);
+    g_autofree char *dangling = NULL;
+    g_autofree char *through = g_build_filename(f->other, "x", NULL);
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autofree char *resolved = virSnapFileResolve(cases[i][0]);
+
+        g_assert_cmpstr(resolved, ==, cases[i][1]);
+    }
+
+    g_assert_cmpstr(not_folder, ==, below);
+    g_assert_cmpint(symlink("nonexistent", f->other), ==, 0);
+    dangling = virSnapFileResolve(through);
+    g_assert_cmpstr(dangling, ==, through);
+}
+
+/* ".." leads to the parent of what the link before it leads to. */
+static void
+testBeside(fixture *f, const void *opaque)
+{
+    g_autofree char *real = realpath(f->folder, NULL);
+    g_autofree char *deep = g_build_filename(f->folder, "real", "deep", NULL);
+    g_autofree char *inner = g_build_filename(f->folder, "real", NULL);
+    g_autofree char *image = g_build_filename(f->other, "top", NULL);
+    g_autofree char *beside = virSnapFileBeside(image, "base");
+    g_autofree char *dotted = virSnapFileBeside(image, ".//base");
+    g_autofree char *absolute = virSnapFileBeside(image, "/a/base");
+    g_autofree char *plain = g_build_filename(f->other, "base", NULL);
+    g_autofree char *expected = g_build_filename(real, "real", "base", NULL);
+    g_autofree char *missing = g_build_filename(real, "real", "not", "there", "base", NULL);
+    g_autofree char *up = NULL;
+    g_autofree char *up_missing = NULL;
+    g_autofree char *key = NULL;
+    g_autofree char *name = g_build_filename(f->other, "..", "base", NULL);
+
+    g_assert_cmpint(g_mkdir_with_parents(deep, 0700), ==, 0);
+    g_assert_cmpint(symlink("real/deep", f->other), ==, 0);
+    up = virSnapFileBeside(image, "../base");
+    up_missing = virSnapFileBeside(image, "../not/there/base");
+    key = virSnapFileKey(name);
+
+    g_assert_cmpstr(beside, ==, plain);
+    g_assert_cmpstr(dotted, ==, plain);
+    g_assert_cmpstr(absolute, ==, "/a/base");
+    g_assert_cmpstr(up, ==, expected);
+    g_assert_cmpstr(up_missing, ==, missing);
+    g_assert_cmpstr(key, ==, expected);
+    g_rmdir(deep);
+    g_rmdir(inner);
 }
 
 /* A user can't give files away, nor root without the right to. */
@@ -298,6 +362,8 @@ main(int argc, char **argv)
     ADD("create-foreign", testCreateForeign);
     ADD("id", testID);
     ADD("resolve", testResolve);
+    ADD("resolve-missing", testResolveMissing);
+    ADD("beside", testBeside);
     ADD("sync-folder", testSyncFolder);
     ADD("lock", testLock);
     ADD("lock-missing", testLockMissing);

@@ -17,6 +17,8 @@
 #define FILE_SIZE (256 * 1024)
 #define HEADER_LEN 104
 #define EXT_BACKING_FORMAT 0xe2792aca
+#define EXT_DATA_FILE 0x44415441
+#define L1_OFFSET 196608
 
 typedef struct _fixture fixture;
 struct _fixture {
@@ -48,7 +50,7 @@ setUp(fixture *f, const void *opaque)
     put32(f->bytes, 20, 16);
     put64(f->bytes, 24, 1024 * 1024);
     put32(f->bytes, 36, 1);
-    put64(f->bytes, 40, 196608);
+    put64(f->bytes, 40, L1_OFFSET);
     put64(f->bytes, 48, 65536);
     put32(f->bytes, 56, 1);
     put32(f->bytes, 96, 4);
@@ -146,7 +148,7 @@ testTruncated(fixture *f, const void *opaque)
     for (gsize len = 0; len < HEADER_LEN; len++)
         checkRefused(f, len, len < 4 ? VIR_ERR_CONFIG_UNSUPPORTED :
                      VIR_ERR_OPERATION_UNSUPPORTED, "");
-    checkRefused(f, 196608, VIR_ERR_OPERATION_UNSUPPORTED, "L1 table");
+    checkRefused(f, L1_OFFSET, VIR_ERR_OPERATION_UNSUPPORTED, "L1 table");
     put64(f->bytes, 40, 0);
     checkRefused(f, 65540, VIR_ERR_OPERATION_UNSUPPORTED, "refcount table");
 }
@@ -319,6 +321,187 @@ testSizeLimit(fixture *f, const void *opaque)
     checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_UNSUPPORTED, "impossible size");
 }
 
+static gboolean
+isBlank(fixture *f)
+{
+    g_autofree char *path = save(f, "overlay", FILE_SIZE);
+    g_autoptr(GError) error = NULL;
+    gboolean blank = 42;
+
+    g_assert_true(virSnapImageIsBlank(path, &blank, &error));
+    g_assert_no_error(error);
+    g_assert_true(blank == TRUE || blank == FALSE);
+    return blank;
+}
+
+static void
+testBlank(fixture *f, const void *opaque)
+{
+    const guint32 entries = (FILE_SIZE - L1_OFFSET) / 8;
+
+    setBacking(f, "/nonexistent", 12, "raw");
+    g_assert_true(isBlank(f));
+
+    /* the snapshots' count */
+    put32(f->bytes, 60, 1);
+    g_assert_false(isBlank(f));
+    put32(f->bytes, 60, 0);
+
+    /* an entry behind the table's end, then in it: the first, the last */
+    put64(f->bytes, L1_OFFSET + 8, 1);
+    g_assert_true(isBlank(f));
+    put64(f->bytes, L1_OFFSET, G_GUINT64_CONSTANT(1) << 63);
+    g_assert_false(isBlank(f));
+    memset(f->bytes + L1_OFFSET, 0, 16);
+    put32(f->bytes, 36, entries);
+    g_assert_true(isBlank(f));
+    put64(f->bytes, FILE_SIZE - 8, 1);
+    g_assert_false(isBlank(f));
+    put32(f->bytes, 36, entries - 1);
+    g_assert_true(isBlank(f));
+    put32(f->bytes, 36, 0);
+    g_assert_true(isBlank(f));
+
+    put32(f->bytes, 4, 2);
+    g_assert_true(isBlank(f));
+}
+
+static void
+checkBlankRefused(const char *path, virErrorNumber code, const char *fragment)
+{
+    g_autoptr(GError) error = NULL;
+    gboolean blank = 42;
+
+    g_assert_false(virSnapImageIsBlank(path, &blank, &error));
+    g_assert_error(error, VIR_SNAP_ERROR, (int)code);
+    g_assert_nonnull(strstr(error->message, path));
+    g_assert_nonnull(strstr(error->message, fragment));
+}
+
+static void
+testBlankRefused(fixture *f, const void *opaque)
+{
+    const guint64 l1_max = 32 * 1024 * 1024;
+    g_autofree char *path = NULL;
+    gboolean blank = 42;
+
+    checkBlankRefused(f->folder, VIR_ERR_CONFIG_UNSUPPORTED, "regular file");
+    checkBlankRefused("/nonexistent", VIR_ERR_OPERATION_FAILED, "cannot open");
+
+    put32(f->bytes, 36, (FILE_SIZE - L1_OFFSET) / 8 + 1);
+    path = save(f, "overlay", FILE_SIZE);
+    checkBlankRefused(path, VIR_ERR_OPERATION_UNSUPPORTED, "L1 table");
+
+    /* within the file, which is sparse, but larger than QEMU makes them */
+    put32(f->bytes, 36, l1_max / 8 + 1);
+    g_free(path);
+    path = save(f, "overlay", FILE_SIZE);
+    g_assert_cmpint(truncate(path, 2 * l1_max), ==, 0);
+    checkBlankRefused(path, VIR_ERR_OPERATION_UNSUPPORTED, "impossible size");
+    put32(f->bytes, 36, l1_max / 8);
+    g_free(path);
+    path = save(f, "overlay", FILE_SIZE);
+    g_assert_cmpint(truncate(path, 2 * l1_max), ==, 0);
+    g_assert_true(virSnapImageIsBlank(path, &blank, NULL));
+    g_assert_cmpint(blank, ==, TRUE);
+
+    put32(f->bytes, 0, 0x514649fc);
+    g_free(path);
+    path = save(f, "overlay", FILE_SIZE);
+    checkBlankRefused(path, VIR_ERR_CONFIG_UNSUPPORTED, "'qcow2'");
+}
+
+/* the data file's name behind another extension; its bit in the header */
+static void
+setDataFile(fixture *f, const char *name, gsize name_len)
+{
+    gsize pos = HEADER_LEN + 16;
+
+    setBacking(f, "/base", strlen("/base"), "raw");
+    put64(f->bytes, 8, 0);
+    put32(f->bytes, 76, 4);
+    put32(f->bytes, pos, EXT_DATA_FILE);
+    put32(f->bytes, pos + 4, name_len);
+    memcpy(f->bytes + pos + 8, name, name_len);
+    memset(f->bytes + pos + 8 + name_len, 0, 16);
+}
+
+static void
+checkDataFile(fixture *f, const char *name, const char *expected)
+{
+    g_autofree char *path = NULL;
+    g_autoptr(virSnapImage) image = NULL;
+    g_autoptr(GError) error = NULL;
+
+    setDataFile(f, name, strlen(name));
+    path = save(f, "top", FILE_SIZE);
+    image = virSnapImageRead(path, "qcow2", &error);
+    g_assert_no_error(error);
+    g_assert_cmpstr(image->data_file, ==, expected);
+    g_assert_null(image->backing);
+}
+
+static void
+testDataFile(fixture *f, const void *opaque)
+{
+    g_autofree char *data = save(f, "data", 512);
+    g_autofree char *colon = save(f, "da:ta", 512);
+    g_autofree char *path = NULL;
+    g_autoptr(virSnapImage) image = NULL;
+
+    checkDataFile(f, data, data);
+    checkDataFile(f, "data", data);
+    checkDataFile(f, "./x/../data", data);
+    checkDataFile(f, colon, colon);
+    checkDataFile(f, "./da:ta", colon);
+
+    /* without the bit the extension says nothing */
+    put32(f->bytes, 76, 0);
+    path = save(f, "top", FILE_SIZE);
+    image = virSnapImageRead(path, "qcow2", NULL);
+    g_assert_null(image->data_file);
+}
+
+static void
+testDataFileRefused(fixture *f, const void *opaque)
+{
+    g_autofree char *missing = g_build_filename(f->folder, "missing", NULL);
+    g_autofree char *slashes = g_strnfill(1024, '/');
+    const struct {
+        const char *name;
+        gsize len;
+    } not_plain[] = {
+        { "json:{}", 7 }, { "nbd://h/x", 9 }, { "da:ta", 5 }, { "data\0x", 6 },
+        { "data\0", 5 }, { slashes, 1024 },
+    };
+
+    /* there are such files: it is their names that are refused */
+    g_free(save(f, "data", 512));
+    g_free(save(f, "da:ta", 512));
+    for (gsize i = 0; i < G_N_ELEMENTS(not_plain); i++) {
+        setDataFile(f, not_plain[i].name, not_plain[i].len);
+        checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_UNSUPPORTED,
+                     "does not name a plain one");
+    }
+
+    setDataFile(f, "missing", strlen("missing"));
+    checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_FAILED, missing);
+    setDataFile(f, f->folder, strlen(f->folder));
+    checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_FAILED, "not a regular file");
+    setDataFile(f, "", 0);
+    checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_FAILED, "not a regular file");
+
+    /* the bit alone; an extension longer than what is read of the file */
+    setBacking(f, "/base", strlen("/base"), "raw");
+    put64(f->bytes, 8, 0);
+    checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_UNSUPPORTED,
+                 "does not name a plain one");
+    setDataFile(f, "data", 4);
+    put32(f->bytes, HEADER_LEN + 16 + 4, 0xffffffff);
+    checkRefused(f, FILE_SIZE, VIR_ERR_OPERATION_UNSUPPORTED,
+                 "does not name a plain one");
+}
+
 static void
 testMutations(fixture *f, const void *opaque)
 {
@@ -361,6 +544,10 @@ main(int argc, char **argv)
     ADD("chain-refused", testChainRefused);
     ADD("chain-loop", testChainLoop);
     ADD("size-limit", testSizeLimit);
+    ADD("blank", testBlank);
+    ADD("blank-refused", testBlankRefused);
+    ADD("data-file", testDataFile);
+    ADD("data-file-refused", testDataFileRefused);
     ADD("mutations", testMutations);
     return g_test_run();
 }

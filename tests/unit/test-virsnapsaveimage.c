@@ -83,6 +83,7 @@ isWhole(fixture *f, gsize len)
     g_assert_true(g_file_set_contents(f->file, (const char *)f->image->data, len, NULL));
     g_assert_true(virSnapSaveImageCheck(f->file, &whole, &error));
     g_assert_no_error(error);
+    g_assert_cmpint(whole, <, 2);
     return whole;
 }
 
@@ -119,6 +120,53 @@ testTruncated(fixture *f, const void *opaque)
         g_assert_false(isWhole(f, len));
 }
 
+/* The last that fits in a part that is read, the next, and the same of all. */
+static void
+testBounds(fixture *f, const void *opaque)
+{
+    const gsize step = 64 * 1024;
+    const gsize lengths[] = { step - 5, step - 4, 4 * step - 5, 4 * step - 4,
+                              256 * step - 5 };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(lengths); i++) {
+        make(f, lengths[i]);
+        g_assert_true(isWhole(f, f->image->len));
+    }
+    make(f, 256 * step - 4);
+    g_assert_false(isWhole(f, f->image->len));
+}
+
+static void
+testOtherLength(fixture *f, const void *opaque)
+{
+    guint8 *last = f->image->data + f->image->len - 501;
+
+    /* bytes of the text look like a mark, too: not one of them may fit */
+    *last += 1;
+    g_assert_false(isWhole(f, f->image->len));
+    *last -= 2;
+    g_assert_false(isWhole(f, f->image->len));
+    *last += 1;
+    g_assert_true(isWhole(f, f->image->len));
+    f->image->data[f->image->len - 1] = ']';
+    g_assert_false(isWhole(f, f->image->len));
+}
+
+/* What belongs to the definition is no part of the stream. */
+static void
+testWithinDefinition(fixture *f, const void *opaque)
+{
+    gsize len = f->image->len;
+
+    putWord(f->image, 20, len - HEADER_LEN - 504);
+    g_assert_false(isWhole(f, len));
+    putWord(f->image, 20, len - HEADER_LEN - 505);
+    g_assert_true(isWhole(f, len));
+    /* nor can a stream be so short */
+    putWord(f->image, 20, len - HEADER_LEN - 1);
+    g_assert_false(isWhole(f, len));
+}
+
 /* The last byte alone proves nothing. */
 static void
 testBraceAtTheEnd(fixture *f, const void *opaque)
@@ -139,6 +187,7 @@ testCompressed(fixture *f, const void *opaque)
 {
     putWord(f->image, 28, 1);
     g_assert_true(isWhole(f, 2000));
+    checkRefused(f, HEADER_LEN + strlen(XML), "truncated");
 }
 
 static void
@@ -148,8 +197,12 @@ testHeader(fixture *f, const void *opaque)
     checkRefused(f, HEADER_LEN - 1, "not a save image");
     checkRefused(f, HEADER_LEN + strlen(XML), "truncated");
 
+    putWord(f->image, 20, f->image->len - HEADER_LEN);
+    checkRefused(f, f->image->len, "truncated");
     putWord(f->image, 20, G_MAXUINT32);
     checkRefused(f, f->image->len, "truncated");
+    putWord(f->image, 16, 1);
+    checkRefused(f, f->image->len, "version");
     putWord(f->image, 16, 3);
     checkRefused(f, f->image->len, "version");
     memcpy(f->image->data, "LibvirtQemudPart", 16);
@@ -163,6 +216,9 @@ testNoFile(fixture *f, const void *opaque)
 {
     g_assert_cmpint(g_remove(f->file), ==, 0);
     checkRefused(f, -1, "No such file");
+    g_assert_cmpint(mkfifo(f->file, 0600), ==, 0);
+    checkRefused(f, -1, "not a save image");
+    g_assert_cmpint(g_remove(f->file), ==, 0);
     g_assert_cmpint(g_mkdir(f->file, 0700), ==, 0);
     checkRefused(f, -1, "not a save image");
 }
@@ -176,6 +232,9 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     ADD("whole", testWhole);
     ADD("truncated", testTruncated);
+    ADD("bounds", testBounds);
+    ADD("other-length", testOtherLength);
+    ADD("within-definition", testWithinDefinition);
     ADD("brace-at-the-end", testBraceAtTheEnd);
     ADD("appended", testAppended);
     ADD("compressed", testCompressed);
