@@ -13,7 +13,7 @@ export BUILDDIR="$builddir"
 build_packages=(
     gcc libc6-dev meson ninja-build pkg-config gettext
     libglib2.0-dev libjson-glib-dev libsystemd-dev libtirpc-dev libvirt-dev
-    libxml2-dev python3 python3-docutils rpcsvc-proto
+    libxml2-dev python3 python3-dev python3-docutils rpcsvc-proto
 )
 run_packages=(
     libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu libxml2-utils

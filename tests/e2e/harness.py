@@ -30,6 +30,11 @@ STOP_SECONDS = 20
 COMMAND_SECONDS = 90
 LOG_LINES = 60
 
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+
+# The module libvirt_snapshot, for tests; other programs get it from Host.env.
+sys.path.insert(0, os.path.join(os.environ.get('BUILDDIR') or SOURCE / 'build', 'python'))
+
 libvirt.registerErrorHandler(lambda _context, _error: None, None)
 
 
@@ -37,7 +42,7 @@ def enter_private_host(mode=None):
     """Unless it is there, replaces this process by itself in a private host."""
     if 'SNAPSHOT_TMP' in os.environ:
         return
-    script = pathlib.Path(__file__).resolve().parents[2] / 'scripts/private-host'
+    script = SOURCE / 'scripts/private-host'
     options = [f'--{mode}'] if mode else []
     sys.stdout.flush()
     os.execv(script, [str(script), *options, '/usr/bin/python3', *sys.argv])
@@ -150,6 +155,7 @@ class Host:
         prepend = {
             'PATH': [self.build / 'tools', self.build / 'src/remote'],
             'LD_LIBRARY_PATH': [self.build / 'src'],
+            'PYTHONPATH': [self.build / 'python'],
         }
         for name, folders in prepend.items():
             env[name] = ':'.join([*map(str, folders), *filter(None, [env.get(name)])])
