@@ -64,29 +64,13 @@ beginCall(void)
     return TRUE;
 }
 
-static gboolean
-infoIsExternal(const virDomainSnapshotInfo *info)
-{
-    if (info->memory == VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
-        return TRUE;
-
-    for (guint i = 0; i < info->disks->len; i++) {
-        virDomainSnapshotDisk *disk = g_ptr_array_index(info->disks, i);
-
-        if (disk->location == VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
-            return TRUE;
-    }
-
-    return FALSE;
-}
-
 /* Whether the snapshot is one for libvirt's own revert. */
 static gboolean
 isInternal(const char *xml)
 {
     g_autoptr(virDomainSnapshotInfo) info = virDomainSnapshotInfoParse(xml, NULL);
 
-    return info && !infoIsExternal(info);
+    return info && !virDomainSnapshotInfoIsExternal(info);
 }
 
 /**

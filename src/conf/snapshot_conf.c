@@ -167,6 +167,22 @@ virDomainSnapshotInfoParse(const char *xml, GError **error)
     return g_steal_pointer(&info);
 }
 
+gboolean
+virDomainSnapshotInfoIsExternal(const virDomainSnapshotInfo *info)
+{
+    if (info->memory == VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
+        return TRUE;
+
+    for (guint i = 0; i < info->disks->len; i++) {
+        virDomainSnapshotDisk *disk = g_ptr_array_index(info->disks, i);
+
+        if (disk->location == VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
+            return TRUE;
+    }
+
+    return FALSE;
+}
+
 xmlDoc *
 virDomainSnapshotInfoGetDomain(const virDomainSnapshotInfo *info,
                                gboolean inactive)

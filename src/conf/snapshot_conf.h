@@ -38,6 +38,9 @@ virDomainSnapshotInfo *virDomainSnapshotInfoParse(const char *xml, GError **erro
 void virDomainSnapshotInfoFree(virDomainSnapshotInfo *info);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomainSnapshotInfo, virDomainSnapshotInfoFree)
 
+/* Whether any part of it is outside of the disks' own images. */
+gboolean virDomainSnapshotInfoIsExternal(const virDomainSnapshotInfo *info);
+
 /* The definition at snapshot time as a document of its own with root
  * <domain>: <inactiveDomain> where inactive is wanted and it is there (the
  * element is renamed to <domain>), else <domain>. NULL where the snapshot has

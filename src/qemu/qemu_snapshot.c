@@ -9,10 +9,13 @@
 
 #include "config.h"
 
+#include <stdlib.h>
+
 #include "qemu_snapshot.h"
 #include "qemu_snapshot_discard.h"
 #include "qemu_snapshot_recover.h"
 #include "qemu_snapshot_steps.h"
+#include "snapshot_conf.h"
 #include "virsnaperror.h"
 #include "virsnapfault.h"
 
@@ -82,8 +85,9 @@ runSteps(qemuSnapshotRevertState *state, GError **error)
     return TRUE;
 }
 
-static gboolean
-revert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request, GError **error)
+gboolean
+qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request,
+                   unsigned int *ret_events, GError **error)
 {
     g_autoptr(qemuSnapshotPlan) plan = NULL;
     g_autoptr(qemuSnapshotOverlays) overlays = qemuSnapshotOverlaysNew(driver);
@@ -91,6 +95,7 @@ revert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request, GError **
     qemuSnapshotRevertState state = { .driver = driver, .overlays = overlays };
     gboolean ok;
 
+    *ret_events = 0;
     if (!qemuSnapshotRecoverDomain(driver, request->uuid, error)) {
         g_prefix_error(error, _("an earlier revert of domain '%s' was broken off and can't "
                                 "be finished or undone yet: "), request->domain);
@@ -105,20 +110,30 @@ revert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request, GError **
     state.plan = plan;
     ok = runSteps(&state, error);
     journal = state.journal;
+    *ret_events = state.events;
     return ok;
 }
 
 gboolean
-qemuSnapshotRevert(qemuSnapshotDriver *driver,
-                   const qemuSnapshotRequest *request, GError **error)
+qemuSnapshotIsExternal(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request)
 {
-    gboolean ok;
+    virConnectPtr conn = qemuSnapshotDriverConnect(driver, NULL);
+    g_autoptr(virDomain) dom = NULL;
+    g_autoptr(virDomainSnapshot) snap = NULL;
+    g_autoptr(virDomainSnapshotInfo) info = NULL;
+    char *xml = NULL;
 
-    qemuSnapshotDriverLock(driver, request->uuid);
-    ok = revert(driver, request, error);
-    qemuSnapshotDriverUnlock(driver, request->uuid);
+    if (!conn)
+        return FALSE;
 
-    return ok;
+    if ((dom = virDomainLookupByUUID(conn, request->uuid)) &&
+        (snap = virDomainSnapshotLookupByName(dom, request->snapshot, 0)) &&
+        (xml = virDomainSnapshotGetXMLDesc(snap, 0)))
+        info = virDomainSnapshotInfoParse(xml, NULL);
+
+    free(xml);
+    virConnectClose(conn);
+    return info && virDomainSnapshotInfoIsExternal(info);
 }
 
 char *

@@ -18,9 +18,17 @@ struct _qemuSnapshotRequest {
     unsigned int flags;          /* of the public call */
 };
 
-/* Both may be called from any number of threads; reverts of one domain queue. */
+/* The caller holds the domain's lock of the driver. What it made of the domain is in
+ * *ret_events, also where it failed: a bit for each virDomainEventType that the domain
+ * has gone through. */
 gboolean qemuSnapshotRevert(qemuSnapshotDriver *driver,
-                            const qemuSnapshotRequest *request, GError **error);
+                            const qemuSnapshotRequest *request,
+                            unsigned int *ret_events, GError **error);
+
+/* Whether the snapshot is one that only qemuSnapshotRevert() can go back to, before
+ * libvirt 9.9. FALSE also where that can't be told. */
+gboolean qemuSnapshotIsExternal(qemuSnapshotDriver *driver,
+                                const qemuSnapshotRequest *request);
 
 /* What qemuSnapshotRevert() would do, as a document; changes nothing. */
 char *qemuSnapshotGetRevertDesc(qemuSnapshotDriver *driver,

@@ -13,6 +13,9 @@
 #include "virsnaperror.h"
 #include "virsnapfile.h"
 
+/* libvirt 9.9.0 */
+#define REVERTS_EXTERNAL_SINCE 9009000
+
 struct _qemuSnapshotDriver {
     char *backend_uri;
     char *storage_daemon;
@@ -21,10 +24,14 @@ struct _qemuSnapshotDriver {
     char **libvirt_folders;   /* of definitions, of domains' folders of snapshots */
     char *schema;
 
-    GMutex lock;
+    GMutex conn_lock;
     virConnectPtr conn;       /* NULL until first used */
+
+    GMutex lock;              /* never held for long */
     GCond unlocked;
-    GHashTable *reverting;    /* set of UUID strings */
+    GHashTable *locked;       /* set of UUID strings */
+    void (*on_unlock)(void *opaque);
+    void *on_unlock_opaque;
 };
 
 /* Errors are returned to callers; libvirt need not print them, too. */
@@ -48,8 +55,9 @@ qemuSnapshotDriverNew(const char *backend_uri, const char *storage_daemon,
     driver->libvirt_folders = g_strdupv((char **)libvirt_folders);
     driver->schema = g_build_filename(schemadir ? schemadir : SCHEMADIR,
                                       "domainsnapshotrevert.rng", NULL);
-    driver->reverting = g_hash_table_new_full(g_str_hash, g_str_equal,
+    driver->locked = g_hash_table_new_full(g_str_hash, g_str_equal,
                                               g_free, NULL);
+    g_mutex_init(&driver->conn_lock);
     g_mutex_init(&driver->lock);
     g_cond_init(&driver->unlocked);
     virSetErrorFunc(NULL, driverIgnoreError);
@@ -65,9 +73,10 @@ qemuSnapshotDriverFree(qemuSnapshotDriver *driver)
 
     if (driver->conn)
         virConnectClose(driver->conn);
-    g_hash_table_unref(driver->reverting);
+    g_hash_table_unref(driver->locked);
     g_cond_clear(&driver->unlocked);
     g_mutex_clear(&driver->lock);
+    g_mutex_clear(&driver->conn_lock);
     g_strfreev(driver->libvirt_folders);
     g_free(driver->state_folder);
     g_free(driver->schema);
@@ -132,7 +141,7 @@ virConnectPtr
 qemuSnapshotDriverConnect(qemuSnapshotDriver *driver, GError **error)
 {
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
-        g_mutex_locker_new(&driver->lock);
+        g_mutex_locker_new(&driver->conn_lock);
 
     if (driver->conn && !driverIsAlive(driver->conn)) {
         virConnectClose(driver->conn);
@@ -147,6 +156,20 @@ qemuSnapshotDriverConnect(qemuSnapshotDriver *driver, GError **error)
 
     virConnectRef(driver->conn);
     return driver->conn;
+}
+
+gboolean
+qemuSnapshotDriverCanRevertExternal(qemuSnapshotDriver *driver)
+{
+    virConnectPtr conn = qemuSnapshotDriverConnect(driver, NULL);
+    unsigned long version = 0;
+
+    if (!conn)
+        return FALSE;
+
+    virConnectGetLibVersion(conn, &version);
+    virConnectClose(conn);
+    return version >= REVERTS_EXTERNAL_SINCE;
 }
 
 static char *
@@ -167,18 +190,62 @@ qemuSnapshotDriverLock(qemuSnapshotDriver *driver, const unsigned char *uuid)
         g_mutex_locker_new(&driver->lock);
     char *text = driverFormatUUID(uuid);
 
-    while (g_hash_table_contains(driver->reverting, text))
+    while (g_hash_table_contains(driver->locked, text))
         g_cond_wait(&driver->unlocked, &driver->lock);
-    g_hash_table_add(driver->reverting, text);
+    g_hash_table_add(driver->locked, text);
 }
 
-void
-qemuSnapshotDriverUnlock(qemuSnapshotDriver *driver, const unsigned char *uuid)
+gboolean
+qemuSnapshotDriverTryLock(qemuSnapshotDriver *driver, const unsigned char *uuid)
 {
     g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
         g_mutex_locker_new(&driver->lock);
     g_autofree char *text = driverFormatUUID(uuid);
 
-    g_hash_table_remove(driver->reverting, text);
+    if (g_hash_table_contains(driver->locked, text))
+        return FALSE;
+
+    g_hash_table_add(driver->locked, g_steal_pointer(&text));
+    return TRUE;
+}
+
+gboolean
+qemuSnapshotDriverIsLocked(qemuSnapshotDriver *driver, const unsigned char *uuid)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
+        g_mutex_locker_new(&driver->lock);
+    g_autofree char *text = driverFormatUUID(uuid);
+
+    return g_hash_table_contains(driver->locked, text);
+}
+
+gboolean
+qemuSnapshotDriverHasLocks(qemuSnapshotDriver *driver)
+{
+    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
+        g_mutex_locker_new(&driver->lock);
+
+    return g_hash_table_size(driver->locked) > 0;
+}
+
+void
+qemuSnapshotDriverOnUnlock(qemuSnapshotDriver *driver, void (*func)(void *opaque),
+                           void *opaque)
+{
+    driver->on_unlock = func;
+    driver->on_unlock_opaque = opaque;
+}
+
+void
+qemuSnapshotDriverUnlock(qemuSnapshotDriver *driver, const unsigned char *uuid)
+{
+    g_autofree char *text = driverFormatUUID(uuid);
+
+    g_mutex_lock(&driver->lock);
+    g_hash_table_remove(driver->locked, text);
     g_cond_broadcast(&driver->unlocked);
+    g_mutex_unlock(&driver->lock);
+
+    if (driver->on_unlock)
+        driver->on_unlock(driver->on_unlock_opaque);
 }

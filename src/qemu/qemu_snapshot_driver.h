@@ -40,9 +40,24 @@ const char *qemuSnapshotDriverSchema(const qemuSnapshotDriver *driver);
 virConnectPtr qemuSnapshotDriverConnect(qemuSnapshotDriver *driver,
                                         GError **error);
 
-/* Waits until no other revert of that domain is under way, and keeps others
- * waiting until the unlock. */
+/* Whether that libvirt's own revert takes external snapshots. FALSE also where it can't
+ * be asked. */
+gboolean qemuSnapshotDriverCanRevertExternal(qemuSnapshotDriver *driver);
+
+/* Waits until nothing else is done with the snapshots of that domain, and keeps others
+ * waiting until the unlock, which may be in another thread. */
 void qemuSnapshotDriverLock(qemuSnapshotDriver *driver,
                             const unsigned char *uuid);
+/* FALSE where it would have to wait. */
+gboolean qemuSnapshotDriverTryLock(qemuSnapshotDriver *driver,
+                                   const unsigned char *uuid);
+gboolean qemuSnapshotDriverIsLocked(qemuSnapshotDriver *driver,
+                                    const unsigned char *uuid);
+/* Of any domain. */
+gboolean qemuSnapshotDriverHasLocks(qemuSnapshotDriver *driver);
+/* func is called after each unlock, in that thread. Before there are locks. */
+void qemuSnapshotDriverOnUnlock(qemuSnapshotDriver *driver, void (*func)(void *opaque),
+                                void *opaque);
+
 void qemuSnapshotDriverUnlock(qemuSnapshotDriver *driver,
                               const unsigned char *uuid);

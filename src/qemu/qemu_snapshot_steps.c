@@ -136,6 +136,21 @@ undoPersist(qemuSnapshotRevertState *state, GError **error)
     return makeTransient(state, error);
 }
 
+/* For those who watch the domain: what they see happen was this revert's doing. */
+static void
+noteEvent(qemuSnapshotRevertState *state, virDomainEventType event)
+{
+    state->events |= 1u << event;
+}
+
+static void
+noteStart(qemuSnapshotRevertState *state)
+{
+    noteEvent(state, VIR_DOMAIN_EVENT_STARTED);
+    noteEvent(state, VIR_DOMAIN_EVENT_RESUMED);
+    noteEvent(state, VIR_DOMAIN_EVENT_SUSPENDED);
+}
+
 static gboolean
 stepStop(qemuSnapshotRevertState *state, GError **error)
 {
@@ -147,8 +162,10 @@ stepStop(qemuSnapshotRevertState *state, GError **error)
     if (!qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_STOP, error) ||
         !virSnapFault("domain-destroy", error))
         return FALSE;
-    if (virDomainDestroy(plan->dom) == 0)
+    if (virDomainDestroy(plan->dom) == 0) {
+        noteEvent(state, VIR_DOMAIN_EVENT_STOPPED);
         return virSnapFault("domain-destroyed", error);
+    }
 
     /* it may have stopped by itself */
     if (virDomainIsActive(plan->dom) == 0)
@@ -186,6 +203,7 @@ undoStop(qemuSnapshotRevertState *state, GError **error)
 
     if (!virSnapFault("domain-restart", error))
         return FALSE;
+    noteStart(state);
     if (virDomainCreateWithFlags(plan->dom, flags) == 0)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
                     _("domain '%s' had been stopped and was started again on its "
@@ -213,6 +231,7 @@ static gboolean
 stepDefine(qemuSnapshotRevertState *state, GError **error)
 {
     /* stopping took its time: it may have been defined or snapshotted since */
+    noteEvent(state, VIR_DOMAIN_EVENT_DEFINED);
     return qemuSnapshotGuardCheck(state->plan->guard, error) &&
         define(state->plan, state->plan->new_xml, error);
 }
@@ -313,6 +332,7 @@ qemuSnapshotStepStart(qemuSnapshotRevertState *state, GError **error)
         !virSnapFault("domain-start", error))
         return FALSE;
 
+    noteStart(state);
     started = (plan->start == QEMU_SNAPSHOT_START_RESTORE ? restore(plan) :
                                                             boot(plan)) == 0;
     if (!started)

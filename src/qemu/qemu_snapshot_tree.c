@@ -40,9 +40,23 @@ newTable(void)
     return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 }
 
-void
-qemuSnapshotTreeAddChain(GHashTable *table, const char *file,
-                         const char *format, const char *owner)
+static void
+addImage(GPtrArray *chain, GHashTable *table, const char *file, const char *owner)
+{
+    char *key = virSnapFileKey(file);
+
+    if (chain)
+        g_ptr_array_add(chain, g_strdup(key));
+    if (table)
+        g_hash_table_insert(table, key, g_strdup(owner));
+    else
+        g_free(key);
+}
+
+/* Either of chain and table may be NULL. Data files are in the table alone. */
+static void
+walkChain(GPtrArray *chain, GHashTable *table, const char *file, const char *format,
+          const char *owner)
 {
     g_autoptr(virSnapImage) image = NULL;
 
@@ -51,15 +65,30 @@ qemuSnapshotTreeAddChain(GHashTable *table, const char *file,
             g_strdup(file);
         g_autofree char *as = g_strdup(image ? image->backing_format : format);
 
-        g_hash_table_insert(table, virSnapFileKey(full), g_strdup(owner));
+        addImage(chain, table, full, owner);
         virSnapImageFree(image);
         image = virSnapImageRead(full, as ? as : "raw", NULL);
         if (image && image->data_file)
-            g_hash_table_insert(table, virSnapFileKey(image->data_file),
-                                g_strdup(owner));
+            addImage(NULL, table, image->data_file, owner);
         if (!image || !image->backing)
             return;
     }
+}
+
+void
+qemuSnapshotTreeAddChain(GHashTable *table, const char *file, const char *format,
+                         const char *owner)
+{
+    walkChain(NULL, table, file, format, owner);
+}
+
+GPtrArray *
+qemuSnapshotReadChain(const char *file, const char *format)
+{
+    GPtrArray *chain = g_ptr_array_new_with_free_func(g_free);
+
+    walkChain(chain, NULL, file, format, NULL);
+    return chain;
 }
 
 static void

@@ -40,6 +40,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotTree, qemuSnapshotTreeFree)
 void qemuSnapshotTreeAddChain(GHashTable *table, const char *file,
                               const char *format, const char *owner);
 
+/* The file keys of the image and all that its header chain names, from the top, as far as
+ * it can be read. */
+GPtrArray *qemuSnapshotReadChain(const char *file, const char *format);
+
 /* The disks of a definition of dom (virDomainXMLFlags), SECURE added. ret_doc may
  * be NULL. */
 GPtrArray *qemuSnapshotReadDisks(virDomainPtr dom, unsigned int flags,

@@ -10,14 +10,14 @@
 #include "virsnaperror.h"
 
 GBytes *
-remoteErrorEncode(const virNetMessageHeader *header, const GError *error)
+remoteErrorEncode(const virNetMessageHeader *header, int domain, const GError *error)
 {
     virNetMessageHeader reply = *header;
     remote_nonnull_string message = error->message;
     remote_nonnull_string text = (char *)"%s";
     remote_error wire = {
         .code = virSnapErrorCode(error),
-        .domain = VIR_FROM_DOMAIN_SNAPSHOT,
+        .domain = domain,
         .message = &message,
         .level = VIR_ERR_ERROR,
         .str1 = &text,

@@ -9,8 +9,10 @@
 
 #include "virnetmessage.h"
 
-/* The reply that answers the call `header` with an error. */
-GBytes *remoteErrorEncode(const virNetMessageHeader *header, const GError *error);
+/* The reply that answers the call `header` with an error, of one of libvirt's domains
+ * (virErrorDomain). */
+GBytes *remoteErrorEncode(const virNetMessageHeader *header, int domain,
+                          const GError *error);
 
 /* Turns the payload of an error reply into *error. */
 void remoteErrorDecode(GBytes *payload, GError **error);

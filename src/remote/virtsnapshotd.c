@@ -22,6 +22,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
@@ -140,13 +141,33 @@ daemonIdle(void *opaque)
         daemonStop(state);
 }
 
-static void
-daemonHandle(virNetServerClient *client, const virNetMessageHeader *header,
-             GBytes *payload, void *opaque)
+static virNetChannelVerdict
+daemonDecide(virNetServerClient *client, const virNetMessageHeader *header,
+             gsize payload_len, void *opaque)
 {
     daemonState *state = opaque;
 
-    virtsnapshotdDispatchMessage(state->dispatch, client, header, payload);
+    return virtsnapshotdDispatchDecide(state->dispatch, client, header, payload_len);
+}
+
+static void
+daemonTaken(virNetServerClient *client, virNetTaken *taken, void *opaque)
+{
+    daemonState *state = opaque;
+
+    virtsnapshotdDispatchTaken(state->dispatch, client, taken);
+}
+
+static gboolean
+daemonEnded(virNetServerClient *client, void *opaque)
+{
+    return virtsnapshotdForwardEnded(client);
+}
+
+static void
+daemonClosed(virNetServerClient *client, void *opaque)
+{
+    virtsnapshotdForwardClosed(client);
 }
 
 static gboolean
@@ -298,10 +319,9 @@ daemonFork(void)
 
 static gboolean
 daemonSetUp(daemonState *state, const daemonOptions *options,
-            const virtsnapshotdConfig *config, gboolean privileged,
-            int ready_fd, GError **error)
+            const virtsnapshotdConfig *config, const char *run_dir,
+            gboolean privileged, int ready_fd, GError **error)
 {
-    g_autofree char *run_dir = daemonRunDir(privileged);
     int n_sockets = sd_listen_fds(1);
 
     if (g_mkdir_with_parents(run_dir, privileged ? 0755 : 0700) < 0) {
@@ -358,35 +378,92 @@ daemonLibvirtFolders(gboolean privileged)
     return list;
 }
 
+/* Each client has two descriptors, one to libvirt; those of reverts are few. */
+static void
+daemonRaiseFileLimit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static virNetServer *
+daemonNewServer(daemonState *state, virSnapWatcher *watcher,
+                const virtsnapshotdConfig *config, guint idle_timeout)
+{
+    virNetServerConfig server_config = {
+        .max_clients = config->max_clients,
+        .max_client_calls = MAX_CLIENT_CALLS,
+        .idle_timeout = idle_timeout,
+        .decide = daemonDecide,
+        .taken = daemonTaken,
+        .ended = daemonEnded,
+        .closed = daemonClosed,
+        .idle = daemonIdle,
+        .opaque = state,
+    };
+
+    return virNetServerNew(watcher, &server_config);
+}
+
+static virtsnapshotdDispatch *
+daemonNewDispatch(daemonState *state, const virtsnapshotdConfig *config,
+                  qemuSnapshotDriver *driver, virtsnapshotdForward *forward,
+                  virtsnapshotdEvents *events)
+{
+    virtsnapshotdDispatchConfig dispatch_config = {
+        .driver = driver,
+        .forward = forward,
+        .events = events,
+        .max_workers = config->max_workers,
+        .revert_by_libvirt =
+            g_str_equal(config->revert_by, VIRTSNAPSHOTD_REVERT_BY_LIBVIRT),
+        .drained = daemonDrained,
+        .opaque = state,
+    };
+
+    return virtsnapshotdDispatchNew(&dispatch_config);
+}
+
+static qemuSnapshotDriver *
+daemonNewDriver(const virtsnapshotdConfig *config, const virtsnapshotdBackend *backend,
+                gboolean privileged)
+{
+    g_autofree char *state_folder = daemonStateFolder(privileged);
+    g_auto(GStrv) libvirt_folders = daemonLibvirtFolders(privileged);
+
+    return qemuSnapshotDriverNew(virtsnapshotdBackendGetURI(backend),
+                                 config->storage_daemon, config->storage_daemon_timeout,
+                                 state_folder, (const char *const *)libvirt_folders);
+}
+
 static gboolean
 daemonRun(const daemonOptions *options, const virtsnapshotdConfig *config,
           gboolean privileged, int ready_fd, GError **error)
 {
+    g_autofree char *run_dir = daemonRunDir(privileged);
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
-    g_autofree char *state_folder = daemonStateFolder(privileged);
-    g_auto(GStrv) libvirt_folders = daemonLibvirtFolders(privileged);
-    g_autoptr(qemuSnapshotDriver) driver =
-        qemuSnapshotDriverNew(config->backend_uri, config->storage_daemon,
-                              config->storage_daemon_timeout, state_folder,
-                              (const char *const *)libvirt_folders);
-    g_autoptr(virtsnapshotdRecovery) recovery = NULL;
+    g_autoptr(virtsnapshotdBackend) backend =
+        virtsnapshotdBackendNew(config, run_dir, privileged);
+    g_autoptr(qemuSnapshotDriver) driver = daemonNewDriver(config, backend, privileged);
     daemonState state = { .loop = loop, .driver = driver };
+    g_autoptr(virSnapWatcher) watcher = virSnapWatcherNew();
+    g_autoptr(virtsnapshotdEvents) events = virtsnapshotdEventsNew();
+    g_autoptr(virtsnapshotdForward) forward =
+        virtsnapshotdForwardNew(watcher, backend, events);
     g_autoptr(virtsnapshotdDispatch) dispatch =
-        virtsnapshotdDispatchNew(driver, config->max_workers, daemonDrained, &state);
-    virNetServerConfig server_config = {
-        .max_clients = config->max_clients,
-        .max_client_calls = MAX_CLIENT_CALLS,
-        .idle_timeout = options->timeout,
-        .limit = virtsnapshotdDispatchLimit,
-        .handle = daemonHandle,
-        .idle = daemonIdle,
-        .opaque = &state,
-    };
-    g_autoptr(virNetServer) server = virNetServerNew(&server_config);
+        daemonNewDispatch(&state, config, driver, forward, events);
+    g_autoptr(virNetServer) server =
+        daemonNewServer(&state, watcher, config, options->timeout);
+    g_autoptr(virtsnapshotdRecovery) recovery = NULL;
 
     state.dispatch = dispatch;
     state.server = server;
-    if (!daemonSetUp(&state, options, config, privileged, ready_fd, error))
+    daemonRaiseFileLimit();
+    if (!daemonSetUp(&state, options, config, run_dir, privileged, ready_fd, error))
         return FALSE;
 
     /* not before it is in the background: a thread does not survive that */

@@ -28,7 +28,9 @@ static const configKey keys[] = {
     KEY(unix_sock_group, 0, 0),
     KEY(unix_sock_rw_perms, 0, 0),
     KEY(unix_sock_ro_perms, 0, 0),
-    KEY(backend_uri, 0, 0),
+    KEY(backend_socket, 0, 0),
+    KEY(backend_socket_ro, 0, 0),
+    KEY(revert_by, 0, 0),
     KEY(storage_daemon, 0, 0),
     KEY(storage_daemon_timeout, 1, 86400),
     KEY(max_clients, 1, 100000),
@@ -44,7 +46,9 @@ virtsnapshotdConfigFree(virtsnapshotdConfig *config)
     g_free(config->unix_sock_group);
     g_free(config->unix_sock_rw_perms);
     g_free(config->unix_sock_ro_perms);
-    g_free(config->backend_uri);
+    g_free(config->backend_socket);
+    g_free(config->backend_socket_ro);
+    g_free(config->revert_by);
     g_free(config->storage_daemon);
     g_free(config);
 }
@@ -57,11 +61,10 @@ configNew(gboolean privileged)
     config->unix_sock_group = privileged ? g_strdup("libvirt") : NULL;
     config->unix_sock_rw_perms = g_strdup(privileged ? "0660" : "0600");
     config->unix_sock_ro_perms = g_strdup("0666");
-    config->backend_uri = g_strdup(privileged ? "qemu:///system" :
-                                                "qemu:///session");
+    config->revert_by = g_strdup(VIRTSNAPSHOTD_REVERT_BY_US);
     config->storage_daemon = g_strdup("qemu-storage-daemon");
     config->storage_daemon_timeout = 60;
-    config->max_clients = 500;
+    config->max_clients = 5000;
     config->max_workers = 20;
 
     return config;
@@ -149,6 +152,43 @@ configCheckPerms(const char *perms, const char *name, GError **error)
     return FALSE;
 }
 
+static gboolean
+configCheckPath(const char *path, const char *name, GError **error)
+{
+    if (!path || g_path_is_absolute(path))
+        return TRUE;
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONF_SYNTAX,
+                _("the value '%s' of '%s' is not an absolute path"), path, name);
+    return FALSE;
+}
+
+static gboolean
+configCheckRevertBy(const char *value, GError **error)
+{
+    if (g_str_equal(value, VIRTSNAPSHOTD_REVERT_BY_US) ||
+        g_str_equal(value, VIRTSNAPSHOTD_REVERT_BY_LIBVIRT))
+        return TRUE;
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONF_SYNTAX,
+                _("the value '%s' of 'revert_by' is neither '%s' nor '%s'"), value,
+                VIRTSNAPSHOTD_REVERT_BY_US, VIRTSNAPSHOTD_REVERT_BY_LIBVIRT);
+    return FALSE;
+}
+
+static gboolean
+configCheck(virtsnapshotdConfig *config, GError **error)
+{
+    if (config->backend_socket && !config->backend_socket_ro)
+        config->backend_socket_ro = g_strconcat(config->backend_socket, "-ro", NULL);
+
+    return configCheckPerms(config->unix_sock_rw_perms, "unix_sock_rw_perms", error) &&
+        configCheckPerms(config->unix_sock_ro_perms, "unix_sock_ro_perms", error) &&
+        configCheckPath(config->backend_socket, "backend_socket", error) &&
+        configCheckPath(config->backend_socket_ro, "backend_socket_ro", error) &&
+        configCheckRevertBy(config->revert_by, error);
+}
+
 virtsnapshotdConfig *
 virtsnapshotdConfigLoad(const char *file, gboolean must_exist,
                         gboolean privileged, GError **error)
@@ -166,9 +206,7 @@ virtsnapshotdConfigLoad(const char *file, gboolean must_exist,
         return NULL;
     }
 
-    if (!configParse(config, text, file, error) ||
-        !configCheckPerms(config->unix_sock_rw_perms, "unix_sock_rw_perms", error) ||
-        !configCheckPerms(config->unix_sock_ro_perms, "unix_sock_ro_perms", error))
+    if (!configParse(config, text, file, error) || !configCheck(config, error))
         return NULL;
 
     return g_steal_pointer(&config);

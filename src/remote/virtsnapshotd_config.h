@@ -7,12 +7,17 @@
 
 #include <glib.h>
 
+#define VIRTSNAPSHOTD_REVERT_BY_US "virtsnapshotd"
+#define VIRTSNAPSHOTD_REVERT_BY_LIBVIRT "libvirt"
+
 typedef struct _virtsnapshotdConfig virtsnapshotdConfig;
 struct _virtsnapshotdConfig {
     char *unix_sock_group;         /* NULL: that of the daemon */
     char *unix_sock_rw_perms;      /* octal */
     char *unix_sock_ro_perms;
-    char *backend_uri;
+    char *backend_socket;          /* NULL: where libvirt's daemon listens */
+    char *backend_socket_ro;
+    char *revert_by;               /* who answers libvirt's own call */
     char *storage_daemon;
     guint storage_daemon_timeout;  /* seconds */
     guint max_clients;

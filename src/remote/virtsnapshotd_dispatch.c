@@ -2,177 +2,349 @@
  *
  * virtsnapshotd_dispatch.c: from messages to calls and back
  *
- * Messages come from anyone who can open the socket. Their arguments are
- * decoded by rpcgen's code within the bounds that the .x file sets, a payload
- * over the limit isn't even read, and a call that changes anything is refused
- * on the read-only socket. A call that was taken is carried out whether or not
- * its client still waits.
+ * Passed on is all but this: the calls of DOMAIN_SNAPSHOT_PROGRAM, which are
+ * answered here; libvirt's own revert and its deletion of a snapshot, which are
+ * answered here where need be; and calls that change a domain, while a revert of any
+ * is under way, as they may have to wait. On the read-only socket all of libvirt's
+ * calls are passed on, for libvirt to refuse.
+ *
+ * A revert that was taken is carried out whether or not its client still waits. All
+ * runs in the loop's thread but what a worker does: the work itself.
  */
 
 #include "config.h"
 
+#include <string.h>
+
+#include "qemu_snapshot_delete.h"
 #include "remote_error.h"
-#include "snapshot_protocol.h"
 #include "virsnaperror.h"
 #include "virtsnapshotd_dispatch.h"
+#include "virtsnapshotd_jobs.h"
+#include "virtsnapshotd_request.h"
 
 /* the document at its largest and the two names; XDR adds a few bytes each */
 #define PAYLOAD_MAX (SNAPSHOT_STRING_MAX + 64 * 1024)
+/* a snapshot's name is that of a file, a domain's, too */
+#define SNAPSHOT_PAYLOAD_MAX (64 * 1024)
 
 struct _virtsnapshotdDispatch {
-    qemuSnapshotDriver *driver;
+    virtsnapshotdDispatchConfig config;
+    virtsnapshotdJobs *jobs;
     GThreadPool *workers;
-    guint calls;              /* not answered yet; the loop's thread only */
-    void (*drained)(void *opaque);
-    void *opaque;
+    GPtrArray *exclusive;     /* of dispatchCall, that have their domain to themselves */
+    guint calls;              /* not answered yet */
 };
 
 typedef struct _dispatchCall dispatchCall;
 struct _dispatchCall {
     virtsnapshotdDispatch *dispatch;
     virNetServerClient *client;
-    virNetMessageHeader header;
-    GBytes *payload;
-};
+    virNetTaken *taken;
+    virtsnapshotdCall kind;
+    virtsnapshotdRequest request;
 
-typedef GBytes *(*dispatchFunc)(const dispatchCall *call, GError **error);
+    /* what came of it: neither reply nor error means that it is libvirt's */
+    GBytes *reply;
+    GError *error;
+    int error_domain;
+    unsigned int events;      /* that it caused */
+};
 
 static void
 dispatchCallFree(dispatchCall *call)
 {
+    virtsnapshotdDispatch *dispatch = call->dispatch;
+
     virNetServerClientUnref(call->client);
-    g_bytes_unref(call->payload);
+    virNetTakenFree(call->taken);
+    virtsnapshotdRequestClear(&call->request);
+    g_clear_pointer(&call->reply, g_bytes_unref);
+    g_clear_error(&call->error);
     g_free(call);
+
+    if (--dispatch->calls == 0)
+        dispatch->config.drained(dispatch->config.opaque);
+}
+
+static gboolean
+callIsRevert(const dispatchCall *call)
+{
+    return call->kind == VIRTSNAPSHOTD_CALL_REVERT_XML ||
+        call->kind == VIRTSNAPSHOTD_CALL_REVERT;
+}
+
+static gboolean
+callIsExclusive(const dispatchCall *call)
+{
+    return callIsRevert(call) || call->kind == VIRTSNAPSHOTD_CALL_DELETE;
+}
+
+/* The end of a call */
+
+static void
+callRelease(dispatchCall *call)
+{
+    virtsnapshotdDispatch *dispatch = call->dispatch;
+    const unsigned char *uuid = call->request.snapshot.uuid;
+
+    if (!g_ptr_array_remove_fast(dispatch->exclusive, call))
+        return;
+
+    if (callIsRevert(call))
+        virtsnapshotdEventsEnd(dispatch->config.events, uuid, call->events);
+    virtsnapshotdJobsRelease(dispatch->jobs, uuid);
 }
 
 static void
-dispatchMakeRequest(const remote_nonnull_domain_snapshot *snap,
-                    const remote_string xml, unsigned int flags,
-                    qemuSnapshotRequest *request)
+callReplied(void *opaque)
 {
-    request->domain = snap->dom.name;
-    request->uuid = (const unsigned char *)snap->dom.uuid;
-    request->snapshot = snap->name;
-    request->xml = xml ? *xml : NULL;
-    request->flags = flags;
+    callRelease(opaque);
+    dispatchCallFree(opaque);
 }
 
-static GBytes *
-dispatchReply(const dispatchCall *call, xdrproc_t filter, void *ret,
-              GError **error)
+/* libvirt's deletion has the domain to itself until it is over. */
+static void
+callForward(dispatchCall *call)
 {
-    virNetMessageHeader header = call->header;
+    virNetTaken *taken = g_steal_pointer(&call->taken);
+
+    if (call->kind == VIRTSNAPSHOTD_CALL_DELETE) {
+        virtsnapshotdForwardSend(call->client, taken, callReplied, call);
+        return;
+    }
+
+    callRelease(call);
+    virtsnapshotdForwardSend(call->client, taken, NULL, NULL);
+    dispatchCallFree(call);
+}
+
+static void
+callFinish(dispatchCall *call)
+{
+    if (call->error)
+        call->reply = remoteErrorEncode(&call->taken->header, call->error_domain,
+                                        call->error);
+    if (!call->reply) {
+        callForward(call);
+        return;
+    }
+
+    callRelease(call);
+    virNetServerClientReply(call->client, call->reply);
+    dispatchCallFree(call);
+}
+
+/* In a worker */
+
+static GBytes *
+callEncodeReply(const dispatchCall *call, xdrproc_t filter, void *ret, GError **error)
+{
+    virNetMessageHeader header = call->taken->header;
 
     header.type = VIR_NET_REPLY;
     header.status = VIR_NET_OK;
     return virNetMessageEncode(&header, filter, ret, error);
 }
 
-static GBytes *
-dispatchRevert(const dispatchCall *call, GError **error)
+static void
+workRevert(dispatchCall *call)
 {
-    domain_revert_to_snapshot_xml_args args = { 0 };
-    xdrproc_t filter = (xdrproc_t)xdr_domain_revert_to_snapshot_xml_args;
-    qemuSnapshotRequest request;
-    GBytes *reply = NULL;
-    gsize len;
-    const guint8 *bytes = g_bytes_get_data(call->payload, &len);
+    qemuSnapshotDriver *driver = call->dispatch->config.driver;
 
-    if (virNetServerClientIsReadonly(call->client)) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_DENIED,
-                    _("a snapshot can't be reverted to over the read-only "
-                      "socket"));
-        return NULL;
-    }
-
-    if (virNetMessageDecodePayload(bytes, len, filter, &args, error)) {
-        dispatchMakeRequest(&args.snap, args.xml, args.flags, &request);
-        if (qemuSnapshotRevert(call->dispatch->driver, &request, error))
-            reply = dispatchReply(call, NULL, NULL, error);
-    }
-
-    xdr_free(filter, (char *)&args);
-    return reply;
+    if (qemuSnapshotRevert(driver, &call->request.snapshot, &call->events, &call->error))
+        call->reply = callEncodeReply(call, NULL, NULL, &call->error);
 }
 
-static GBytes *
-dispatchGetDesc(const dispatchCall *call, GError **error)
+/* What isn't external, or isn't there, is libvirt's to answer. */
+static void
+workLibvirtRevert(dispatchCall *call)
 {
-    domain_snapshot_get_revert_xml_desc_args args = { 0 };
-    domain_snapshot_get_revert_xml_desc_ret ret = { 0 };
-    xdrproc_t filter = (xdrproc_t)xdr_domain_snapshot_get_revert_xml_desc_args;
-    qemuSnapshotRequest request;
-    GBytes *reply = NULL;
-    gsize len;
-    const guint8 *bytes = g_bytes_get_data(call->payload, &len);
+    const virtsnapshotdDispatchConfig *config = &call->dispatch->config;
 
-    if (virNetMessageDecodePayload(bytes, len, filter, &args, error)) {
-        dispatchMakeRequest(&args.snap, args.xml, args.flags, &request);
-        ret.xml = qemuSnapshotGetRevertDesc(call->dispatch->driver, &request,
-                                            error);
-    }
+    if (qemuSnapshotIsExternal(config->driver, &call->request.snapshot) &&
+        !(config->revert_by_libvirt &&
+          qemuSnapshotDriverCanRevertExternal(config->driver)))
+        workRevert(call);
+}
+
+static void
+workDelete(dispatchCall *call)
+{
+    qemuSnapshotDeleteCheck(call->dispatch->config.driver, &call->request.snapshot,
+                            &call->error);
+}
+
+static void
+workGetDesc(dispatchCall *call)
+{
+    domain_snapshot_get_revert_xml_desc_ret ret = {
+        .xml = qemuSnapshotGetRevertDesc(call->dispatch->config.driver,
+                                         &call->request.snapshot, &call->error),
+    };
+    xdrproc_t filter = (xdrproc_t)xdr_domain_snapshot_get_revert_xml_desc_ret;
 
     if (ret.xml)
-        reply = dispatchReply(call,
-                              (xdrproc_t)xdr_domain_snapshot_get_revert_xml_desc_ret,
-                              &ret, error);
-
+        call->reply = callEncodeReply(call, filter, &ret, &call->error);
     g_free(ret.xml);
-    xdr_free(filter, (char *)&args);
-    return reply;
-}
-
-static dispatchFunc
-dispatchFind(guint32 procedure)
-{
-    switch (procedure) {
-    case DOMAIN_REVERT_TO_SNAPSHOT_XML:
-        return dispatchRevert;
-    case DOMAIN_SNAPSHOT_GET_REVERT_XML_DESC:
-        return dispatchGetDesc;
-    }
-
-    return NULL;
 }
 
 static gboolean
-dispatchDone(void *opaque)
+workDone(void *opaque)
 {
-    virtsnapshotdDispatch *dispatch = opaque;
-
-    if (--dispatch->calls == 0)
-        dispatch->drained(dispatch->opaque);
+    callFinish(opaque);
     return G_SOURCE_REMOVE;
 }
 
 static void
-dispatchWork(void *data, void *opaque)
+work(void *data, void *opaque)
 {
     dispatchCall *call = data;
-    virtsnapshotdDispatch *dispatch = opaque;
-    g_autoptr(GError) error = NULL;
-    g_autoptr(GBytes) reply = NULL;
 
-    reply = dispatchFind(call->header.procedure)(call, &error);
-    if (!reply)
-        reply = remoteErrorEncode(&call->header, error);
+    switch (call->kind) {
+    case VIRTSNAPSHOTD_CALL_REVERT_XML:
+        workRevert(call);
+        break;
+    case VIRTSNAPSHOTD_CALL_REVERT:
+        workLibvirtRevert(call);
+        break;
+    case VIRTSNAPSHOTD_CALL_DELETE:
+        workDelete(call);
+        break;
+    default:
+        workGetDesc(call);
+    }
 
-    virNetServerClientReply(call->client, reply);
-    dispatchCallFree(call);
-    g_main_context_invoke(NULL, dispatchDone, dispatch);
+    g_main_context_invoke(NULL, workDone, call);
+}
+
+/* The begin of a call */
+
+static void
+callGranted(gboolean granted, void *opaque)
+{
+    dispatchCall *call = opaque;
+    virtsnapshotdDispatch *dispatch = call->dispatch;
+
+    g_ptr_array_add(dispatch->exclusive, call);
+    if (callIsRevert(call))
+        virtsnapshotdEventsBegin(dispatch->config.events, call->request.snapshot.uuid);
+    g_thread_pool_push(dispatch->workers, call, NULL);
+}
+
+static void
+callPatient(gboolean granted, void *opaque)
+{
+    dispatchCall *call = opaque;
+
+    /* as libvirt's own, so that programs know it */
+    if (!granted) {
+        call->error_domain = VIR_FROM_QEMU;
+        g_set_error(&call->error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_TIMEOUT,
+                    _("Timed out during operation: cannot acquire state change lock "
+                      "(held by monitor=%s)"), "virtsnapshotd");
+    }
+    callFinish(call);
+}
+
+/* A definition may name its domain without the UUID. */
+static const unsigned char *
+callFindUUID(const dispatchCall *call)
+{
+    const virtsnapshotdDispatch *dispatch = call->dispatch;
+
+    for (guint i = 0; !call->request.snapshot.uuid && i < dispatch->exclusive->len; i++) {
+        const dispatchCall *other = g_ptr_array_index(dispatch->exclusive, i);
+
+        if (g_strcmp0(other->request.snapshot.domain, call->request.snapshot.domain) == 0)
+            return other->request.snapshot.uuid;
+    }
+
+    return call->request.snapshot.uuid;
+}
+
+static void
+callWait(dispatchCall *call)
+{
+    const unsigned char *uuid = callFindUUID(call);
+
+    if (uuid)
+        virtsnapshotdJobsAdd(call->dispatch->jobs, uuid, VIRTSNAPSHOTD_JOB_PATIENT,
+                             callPatient, call);
+    else
+        callFinish(call);
+}
+
+static gboolean
+isOwn(const virNetMessageHeader *header)
+{
+    return header->program == DOMAIN_SNAPSHOT_PROGRAM;
+}
+
+/* What keeps a call of ours from being carried out. */
+static gboolean
+callCheck(const dispatchCall *call, GError **error)
+{
+    const virNetMessageHeader *header = &call->taken->header;
+
+    if (header->version != DOMAIN_SNAPSHOT_PROTOCOL_VERSION)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_RPC,
+                    _("Cannot find program %u version %u"),
+                    header->program, header->version);
+    else if (call->kind == VIRTSNAPSHOTD_CALL_OTHER)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_RPC,
+                    _("unknown procedure: %u"), header->procedure);
+    else if (call->taken->skipped)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_RPC,
+                    _("the arguments of the call are larger than %d bytes"),
+                    PAYLOAD_MAX);
+    else if (callIsRevert(call) && virNetServerClientIsReadonly(call->client))
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_DENIED,
+                    _("a snapshot can't be reverted to over the read-only socket"));
+    else
+        return TRUE;
+
+    return FALSE;
+}
+
+static void
+callBegin(dispatchCall *call)
+{
+    gboolean own = isOwn(&call->taken->header);
+
+    if (own && !callCheck(call, &call->error)) {
+        callFinish(call);
+        return;
+    }
+
+    /* libvirt has its own words for arguments of its own that can't be decoded */
+    if (!virtsnapshotdRequestDecode(call->kind, call->taken, &call->request,
+                                    own ? &call->error : NULL)) {
+        if (!own)
+            call->kind = VIRTSNAPSHOTD_CALL_OTHER;
+        callFinish(call);
+        return;
+    }
+
+    if (callIsExclusive(call))
+        virtsnapshotdJobsAdd(call->dispatch->jobs, call->request.snapshot.uuid,
+                             VIRTSNAPSHOTD_JOB_EXCLUSIVE, callGranted, call);
+    else if (own)
+        g_thread_pool_push(call->dispatch->workers, call, NULL);
+    else
+        callWait(call);
 }
 
 virtsnapshotdDispatch *
-virtsnapshotdDispatchNew(qemuSnapshotDriver *driver, guint max_workers,
-                         void (*drained)(void *opaque), void *opaque)
+virtsnapshotdDispatchNew(const virtsnapshotdDispatchConfig *config)
 {
     virtsnapshotdDispatch *dispatch = g_new0(virtsnapshotdDispatch, 1);
 
-    dispatch->driver = driver;
-    dispatch->drained = drained;
-    dispatch->opaque = opaque;
-    dispatch->workers = g_thread_pool_new(dispatchWork, dispatch, max_workers,
-                                          FALSE, NULL);
+    dispatch->config = *config;
+    dispatch->jobs = virtsnapshotdJobsNew(config->driver);
+    dispatch->exclusive = g_ptr_array_new();
+    dispatch->workers = g_thread_pool_new(work, dispatch, config->max_workers, FALSE,
+                                          NULL);
     return dispatch;
 }
 
@@ -183,6 +355,8 @@ virtsnapshotdDispatchFree(virtsnapshotdDispatch *dispatch)
         return;
 
     g_thread_pool_free(dispatch->workers, FALSE, TRUE);
+    virtsnapshotdJobsFree(dispatch->jobs);
+    g_ptr_array_unref(dispatch->exclusive);
     g_free(dispatch);
 }
 
@@ -192,59 +366,58 @@ virtsnapshotdDispatchBusy(const virtsnapshotdDispatch *dispatch)
     return dispatch->calls > 0;
 }
 
-gsize
-virtsnapshotdDispatchLimit(const virNetMessageHeader *header)
+virNetChannelVerdict
+virtsnapshotdDispatchDecide(virtsnapshotdDispatch *dispatch, virNetServerClient *client,
+                            const virNetMessageHeader *header, gsize payload_len)
 {
-    return header->program == DOMAIN_SNAPSHOT_PROGRAM ? PAYLOAD_MAX : 0;
-}
+    virNetChannelVerdict verdict;
 
-/* What keeps a call from being carried out, or TRUE. */
-static gboolean
-dispatchCheck(const virNetMessageHeader *header, GBytes *payload, GError **error)
-{
-    if (header->program != DOMAIN_SNAPSHOT_PROGRAM ||
-        header->version != DOMAIN_SNAPSHOT_PROTOCOL_VERSION)
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_RPC,
-                    _("Cannot find program %u version %u"),
-                    header->program, header->version);
-    else if (!dispatchFind(header->procedure))
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_RPC,
-                    _("unknown procedure: %u"), header->procedure);
-    else if (!payload)
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_RPC,
-                    _("the arguments of the call are larger than %d bytes"),
-                    PAYLOAD_MAX);
-    else
-        return TRUE;
+    if (isOwn(header))
+        return payload_len <= PAYLOAD_MAX ? VIR_NET_CHANNEL_TAKE : VIR_NET_CHANNEL_SKIP;
 
-    return FALSE;
+    verdict = virtsnapshotdForwardPrepare(dispatch->config.forward, client);
+    if (verdict != VIR_NET_CHANNEL_PASS || virNetServerClientIsReadonly(client))
+        return verdict;
+
+    /* of arguments that are larger libvirt does not take any of these */
+    switch (virtsnapshotdCallFind(header)) {
+    case VIRTSNAPSHOTD_CALL_REVERT:
+    case VIRTSNAPSHOTD_CALL_DELETE:
+        return payload_len <= SNAPSHOT_PAYLOAD_MAX ? VIR_NET_CHANNEL_TAKE : verdict;
+    case VIRTSNAPSHOTD_CALL_DOMAIN:
+    case VIRTSNAPSHOTD_CALL_SNAPSHOT:
+    case VIRTSNAPSHOTD_CALL_XML:
+        return payload_len <= PAYLOAD_MAX &&
+            qemuSnapshotDriverHasLocks(dispatch->config.driver) ?
+            VIR_NET_CHANNEL_TAKE : verdict;
+    default:
+        return verdict;
+    }
 }
 
 void
-virtsnapshotdDispatchMessage(virtsnapshotdDispatch *dispatch,
-                             virNetServerClient *client,
-                             const virNetMessageHeader *header, GBytes *payload)
+virtsnapshotdDispatchTaken(virtsnapshotdDispatch *dispatch, virNetServerClient *client,
+                           virNetTaken *taken)
 {
-    g_autoptr(GBytes) owned = payload;
-    g_autoptr(GError) error = NULL;
     dispatchCall *call;
 
-    /* Events and streams need no answer, and none of our procedures has any. */
-    if (header->type != VIR_NET_CALL && header->type != VIR_NET_CALL_WITH_FDS)
+    if (!isOwn(&taken->header) && taken->skipped) {
+        virtsnapshotdForwardRefuse(client, taken);
         return;
+    }
 
-    if (!dispatchCheck(header, payload, &error)) {
-        g_autoptr(GBytes) reply = remoteErrorEncode(header, error);
-
-        virNetServerClientReply(client, reply);
+    /* Events and streams need no answer, and none of our procedures has any. */
+    if (taken->header.type != VIR_NET_CALL && taken->header.type != VIR_NET_CALL_WITH_FDS) {
+        virNetTakenFree(taken);
         return;
     }
 
     call = g_new0(dispatchCall, 1);
     call->dispatch = dispatch;
     call->client = virNetServerClientRef(client);
-    call->header = *header;
-    call->payload = g_steal_pointer(&owned);
+    call->taken = taken;
+    call->kind = virtsnapshotdCallFind(&taken->header);
+    call->error_domain = VIR_FROM_DOMAIN_SNAPSHOT;
     dispatch->calls++;
-    g_thread_pool_push(dispatch->workers, call, NULL);
+    callBegin(call);
 }

@@ -8,24 +8,34 @@
 #include <glib.h>
 
 #include "qemu_snapshot.h"
-#include "virnetserver.h"
+#include "virtsnapshotd_forward.h"
 
 typedef struct _virtsnapshotdDispatch virtsnapshotdDispatch;
 
-/* drained is called in the loop's thread each time the last unanswered call
- * has been answered. */
-virtsnapshotdDispatch *virtsnapshotdDispatchNew(qemuSnapshotDriver *driver,
-                                                guint max_workers,
-                                                void (*drained)(void *opaque),
-                                                void *opaque);
+typedef struct _virtsnapshotdDispatchConfig virtsnapshotdDispatchConfig;
+struct _virtsnapshotdDispatchConfig {
+    qemuSnapshotDriver *driver;
+    virtsnapshotdForward *forward;
+    virtsnapshotdEvents *events;
+    guint max_workers;
+    /* external snapshots are libvirt's to revert to, where it can */
+    gboolean revert_by_libvirt;
+    /* called in the loop's thread each time the last unanswered call has been answered */
+    void (*drained)(void *opaque);
+    void *opaque;
+};
+
+virtsnapshotdDispatch *
+virtsnapshotdDispatchNew(const virtsnapshotdDispatchConfig *config);
 void virtsnapshotdDispatchFree(virtsnapshotdDispatch *dispatch);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virtsnapshotdDispatch, virtsnapshotdDispatchFree)
 
 gboolean virtsnapshotdDispatchBusy(const virtsnapshotdDispatch *dispatch);
 
 /* As virNetServerConfig wants them. */
-gsize virtsnapshotdDispatchLimit(const virNetMessageHeader *header);
-void virtsnapshotdDispatchMessage(virtsnapshotdDispatch *dispatch,
-                                  virNetServerClient *client,
-                                  const virNetMessageHeader *header,
-                                  GBytes *payload);
+virNetChannelVerdict virtsnapshotdDispatchDecide(virtsnapshotdDispatch *dispatch,
+                                                 virNetServerClient *client,
+                                                 const virNetMessageHeader *header,
+                                                 gsize payload_len);
+void virtsnapshotdDispatchTaken(virtsnapshotdDispatch *dispatch,
+                                virNetServerClient *client, virNetTaken *taken);

@@ -113,15 +113,15 @@ virNetMessageEncode(const virNetMessageHeader *header, xdrproc_t filter,
     return g_bytes_new(buffer, len);
 }
 
-gboolean
-virNetMessageDecodePayload(const guint8 *payload, gsize len, xdrproc_t filter,
-                           void *data, GError **error)
+static gboolean
+messageDecode(const guint8 *payload, gsize len, gboolean whole, xdrproc_t filter,
+              void *data, GError **error)
 {
     gboolean ok;
     XDR xdr;
 
     xdrmem_create(&xdr, (char *)payload, len, XDR_DECODE);
-    ok = filter(&xdr, data) && xdr_getpos(&xdr) == len;
+    ok = filter(&xdr, data) && (!whole || xdr_getpos(&xdr) == len);
     xdr_destroy(&xdr);
 
     if (!ok)
@@ -130,4 +130,18 @@ virNetMessageDecodePayload(const guint8 *payload, gsize len, xdrproc_t filter,
                     len);
 
     return ok;
+}
+
+gboolean
+virNetMessageDecodePayload(const guint8 *payload, gsize len, xdrproc_t filter,
+                           void *data, GError **error)
+{
+    return messageDecode(payload, len, TRUE, filter, data, error);
+}
+
+gboolean
+virNetMessageDecodeStart(const guint8 *payload, gsize len, xdrproc_t filter,
+                         void *data, GError **error)
+{
+    return messageDecode(payload, len, FALSE, filter, data, error);
 }

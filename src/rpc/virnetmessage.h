@@ -59,3 +59,7 @@ GBytes *virNetMessageEncode(const virNetMessageHeader *header,
 gboolean virNetMessageDecodePayload(const guint8 *payload, gsize len,
                                     xdrproc_t filter, void *data,
                                     GError **error);
+
+/* The same of what a payload begins with, whatever follows. */
+gboolean virNetMessageDecodeStart(const guint8 *payload, gsize len, xdrproc_t filter,
+                                  void *data, GError **error);

@@ -6,18 +6,17 @@
  * Nothing in it blocks: what takes time is handed to other threads by the
  * handler, and they answer through virNetServerClientReply().
  *
- * What a client sends is not trusted. Its memory use is bounded by the limit
- * function for one message, by max_client_calls for what waits for an answer,
- * and by max_clients for all together: a client at its bound is not read from
- * until answers have gone out. A message that breaks the framing closes that
- * connection alone.
+ * What a client sends is not trusted. Its memory use is bounded by the channel for
+ * what is passed on, by the verdicts on its messages, by max_client_calls for those
+ * that were taken, and by max_clients for all together: a client at its bound, or
+ * one that does not read what it was sent, has to wait. A message that breaks the
+ * framing closes that connection alone.
  */
 
 #include "config.h"
 
 #include <errno.h>
 #include <glib-unix.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -26,17 +25,20 @@
 #include "virnetserver.h"
 #include "virsnaperror.h"
 
-#define LISTEN_BACKLOG 128
-/* What is read at a time of a payload that nobody wants. */
-#define SKIP_CHUNK 65536
+/* as libvirt's max_queued_clients */
+#define LISTEN_BACKLOG 1000
+/* Until a client is tried again for which there was no descriptor or memory. */
+#define ACCEPT_AGAIN_MSECS 500
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virNetServerClient, virNetServerClientUnref)
 
 struct _virNetServer {
     virNetServerConfig config;
+    virSnapWatcher *watcher;
     GPtrArray *listeners;     /* of virNetServerListener */
     GHashTable *clients;      /* set of virNetServerClient, each a reference */
     guint idle_timer;
+    guint accept_timer;
     gboolean stopped;
 };
 
@@ -45,7 +47,7 @@ struct _virNetServerListener {
     virNetServer *server;
     int fd;
     gboolean readonly;
-    guint source;
+    virSnapWatch *watch;
 };
 
 struct _virNetServerClient {
@@ -54,21 +56,11 @@ struct _virNetServerClient {
 
     /* the loop's thread only */
     virNetServer *server;     /* NULL: closed */
-    int fd;
-    guint in_source;
-    guint out_source;
-    guint calls;              /* taken and not answered yet */
-    guint8 prefix[VIR_NET_MESSAGE_PREFIX];
-    gsize got;                /* of prefix and payload */
-    virNetMessageHeader header;
-    gsize payload_len;
-    gboolean skip;
-    guint8 *payload;
-    GQueue out;               /* of GBytes */
-    gsize out_done;           /* of the first */
+    virNetChannel *channel;
+    guint calls;              /* taken and not done yet */
+    gboolean waits;           /* its next message does, for that */
+    void *data;
 };
-
-static void clientUpdate(virNetServerClient *client);
 
 virNetServerClient *
 virNetServerClientRef(virNetServerClient *client)
@@ -81,8 +73,7 @@ void
 virNetServerClientUnref(virNetServerClient *client)
 {
     if (g_atomic_ref_count_dec(&client->refs)) {
-        g_free(client->payload);
-        g_queue_clear_full(&client->out, (GDestroyNotify)g_bytes_unref);
+        virNetChannelUnref(client->channel);
         g_free(client);
     }
 }
@@ -123,184 +114,127 @@ serverUpdateIdle(virNetServer *server)
     }
 }
 
+/* A server that is full looks for new clients when one has gone. */
 static void
-clientClose(virNetServerClient *client)
+serverUpdateListeners(virNetServer *server)
+{
+    gboolean accepts = server->accept_timer == 0 &&
+        g_hash_table_size(server->clients) < server->config.max_clients;
+
+    for (guint i = 0; i < server->listeners->len; i++) {
+        virNetServerListener *listener = g_ptr_array_index(server->listeners, i);
+
+        virSnapWatchSet(listener->watch, accepts ? EPOLLIN : 0);
+    }
+}
+
+virNetChannel *
+virNetServerClientGetChannel(virNetServerClient *client)
+{
+    return client->server ? client->channel : NULL;
+}
+
+void
+virNetServerClientSetData(virNetServerClient *client, void *data)
+{
+    client->data = data;
+}
+
+void *
+virNetServerClientGetData(virNetServerClient *client)
+{
+    return client->data;
+}
+
+void
+virNetServerClientClose(virNetServerClient *client)
 {
     virNetServer *server = client->server;
 
     if (!server)
         return;
 
+    server->config.closed(client, server->config.opaque);
     client->server = NULL;
-    if (client->in_source)
-        g_source_remove(client->in_source);
-    if (client->out_source)
-        g_source_remove(client->out_source);
-    client->in_source = client->out_source = 0;
-    close(client->fd);
+    virNetChannelClose(client->channel);
     g_hash_table_remove(server->clients, client); /* may free it */
     serverUpdateIdle(server);
+    serverUpdateListeners(server);
 }
 
-static void
-clientFail(virNetServerClient *client, const char *reason)
+static gboolean
+isCall(const virNetMessageHeader *header)
 {
-    g_message("closing a client's connection: %s", reason);
-    clientClose(client);
+    return header->type == VIR_NET_CALL || header->type == VIR_NET_CALL_WITH_FDS;
 }
 
-/* One whole message is there. */
-static void
-clientTake(virNetServerClient *client)
+static virNetChannelVerdict
+clientDecide(const virNetMessageHeader *header, gsize payload_len, void *opaque)
 {
+    virNetServerClient *client = opaque;
     virNetServer *server = client->server;
-    virNetMessageHeader header = client->header;
-    GBytes *payload = NULL;
+    virNetChannelVerdict verdict;
 
-    if (!client->skip)
-        payload = g_bytes_new_take(g_steal_pointer(&client->payload),
-                                   client->payload_len);
-    client->got = 0;
-    client->skip = FALSE;
+    if (server->stopped)
+        return VIR_NET_CHANNEL_WAIT;
 
-    /* Only calls are answered, so only they count. */
-    if (header.type == VIR_NET_CALL || header.type == VIR_NET_CALL_WITH_FDS)
-        client->calls++;
+    verdict = server->config.decide(client, header, payload_len, server->config.opaque);
+    if (verdict == VIR_NET_CHANNEL_PASS || verdict == VIR_NET_CHANNEL_WAIT ||
+        !isCall(header))
+        return verdict;
 
-    server->config.handle(client, &header, payload, server->config.opaque);
+    client->waits = client->calls >= server->config.max_client_calls ||
+        virNetChannelPending(client->channel) > 0;
+    if (client->waits)
+        return VIR_NET_CHANNEL_WAIT;
+
+    client->calls++;
+    return verdict;
 }
 
-static gboolean
-clientTakePrefix(virNetServerClient *client)
-{
-    virNetServer *server = client->server;
-    g_autoptr(GError) error = NULL;
-
-    if (!virNetMessageDecodePrefix(client->prefix, &client->header,
-                                   &client->payload_len, &error)) {
-        clientFail(client, error->message);
-        return FALSE;
-    }
-
-    client->skip = client->payload_len > server->config.limit(&client->header);
-    if (!client->skip)
-        client->payload = g_malloc(client->payload_len);
-
-    return TRUE;
-}
-
-/* Reads what the current part of the message still lacks, at most. Returns what
- * read() would. */
-static ssize_t
-clientReadPart(virNetServerClient *client)
-{
-    guint8 scratch[SKIP_CHUNK];
-    gsize done;
-
-    if (client->got < VIR_NET_MESSAGE_PREFIX)
-        return read(client->fd, client->prefix + client->got,
-                    VIR_NET_MESSAGE_PREFIX - client->got);
-
-    done = client->got - VIR_NET_MESSAGE_PREFIX;
-    if (client->skip)
-        return read(client->fd, scratch,
-                    MIN(sizeof(scratch), client->payload_len - done));
-
-    return read(client->fd, client->payload + done, client->payload_len - done);
-}
-
-/* Returns TRUE while there may be more to read at once. */
-static gboolean
-clientRead(virNetServerClient *client)
-{
-    ssize_t n = clientReadPart(client);
-
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return errno == EINTR;
-    if (n <= 0) {
-        clientClose(client);
-        return FALSE;
-    }
-
-    client->got += n;
-    if (client->got == VIR_NET_MESSAGE_PREFIX && !clientTakePrefix(client))
-        return FALSE;
-    if (client->got == VIR_NET_MESSAGE_PREFIX + client->payload_len &&
-        client->got >= VIR_NET_MESSAGE_PREFIX) {
-        clientTake(client);
-        return FALSE; /* one message a turn, for the other clients' sake */
-    }
-
-    return TRUE;
-}
-
-static gboolean
-clientIn(int fd, GIOCondition condition, void *opaque)
-{
-    g_autoptr(virNetServerClient) client = virNetServerClientRef(opaque);
-
-    while (client->server && clientRead(client))
-        ;
-    clientUpdate(client);
-    return G_SOURCE_CONTINUE;
-}
-
-static gboolean
-clientOut(int fd, GIOCondition condition, void *opaque)
-{
-    g_autoptr(virNetServerClient) client = virNetServerClientRef(opaque);
-    GBytes *first = g_queue_peek_head(&client->out);
-    gsize len;
-    const guint8 *bytes = g_bytes_get_data(first, &len);
-    ssize_t n = send(client->fd, bytes + client->out_done,
-                     len - client->out_done, MSG_NOSIGNAL);
-
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return G_SOURCE_CONTINUE;
-    if (n < 0) {
-        clientClose(client);
-        return G_SOURCE_CONTINUE;
-    }
-
-    client->out_done += n;
-    if (client->out_done == len) {
-        g_bytes_unref(g_queue_pop_head(&client->out));
-        client->out_done = 0;
-        client->calls--;
-    }
-    clientUpdate(client);
-    return G_SOURCE_CONTINUE;
-}
-
-/* Watches the socket for just what can be done now. */
 static void
-clientUpdate(virNetServerClient *client)
+clientGoOn(void *opaque)
 {
-    gboolean in;
-    gboolean out;
+    virNetServerClient *client = opaque;
 
-    if (!client->server)
+    if (!client->waits || !client->server || client->server->stopped)
         return;
 
-    in = !client->server->stopped &&
-        client->calls < client->server->config.max_client_calls;
-    out = !g_queue_is_empty(&client->out);
+    client->waits = FALSE;
+    virNetChannelResume(client->channel);
+}
 
-    if (in && !client->in_source)
-        client->in_source = g_unix_fd_add(client->fd, G_IO_IN | G_IO_HUP,
-                                          clientIn, client);
-    if (!in && client->in_source)
-        g_source_remove(client->in_source);
-    if (!in)
-        client->in_source = 0;
+static void
+clientTaken(virNetTaken *taken, void *opaque)
+{
+    virNetServerClient *client = opaque;
 
-    if (out && !client->out_source)
-        client->out_source = g_unix_fd_add(client->fd, G_IO_OUT, clientOut,
-                                           client);
-    if (!out && client->out_source)
-        g_source_remove(client->out_source);
-    if (!out)
-        client->out_source = 0;
+    client->server->config.taken(client, taken, client->server->config.opaque);
+}
+
+static void
+clientEnded(const char *reason, void *opaque)
+{
+    g_autoptr(virNetServerClient) client = virNetServerClientRef(opaque);
+
+    if (reason)
+        g_message("closing a client's connection: %s", reason);
+    if (client->server->config.ended(client, client->server->config.opaque))
+        virNetServerClientClose(client);
+}
+
+static const virNetChannelFuncs clientFuncs = {
+    .decide = clientDecide,
+    .taken = clientTaken,
+    .ended = clientEnded,
+    .drained = clientGoOn,
+};
+
+void
+virNetServerClientDone(virNetServerClient *client)
+{
+    client->calls--;
+    clientGoOn(client);
 }
 
 typedef struct _clientReply clientReply;
@@ -315,8 +249,8 @@ clientQueueReply(void *opaque)
     clientReply *reply = opaque;
 
     if (reply->client->server) {
-        g_queue_push_tail(&reply->client->out, g_bytes_ref(reply->message));
-        clientUpdate(reply->client);
+        virNetChannelSend(reply->client->channel, reply->message);
+        virNetServerClientDone(reply->client);
     }
 
     return G_SOURCE_REMOVE;
@@ -344,36 +278,48 @@ virNetServerClientReply(virNetServerClient *client, GBytes *message)
 }
 
 static gboolean
-listenerIn(int fd, GIOCondition condition, void *opaque)
+acceptAgain(void *opaque)
+{
+    virNetServer *server = opaque;
+
+    server->accept_timer = 0;
+    serverUpdateListeners(server);
+    return G_SOURCE_REMOVE;
+}
+
+static void
+listenerFail(virNetServer *server, int saved_errno)
+{
+    if (saved_errno == EAGAIN || saved_errno == EINTR || saved_errno == ECONNABORTED)
+        return;
+
+    g_warning("cannot accept a client: %s", g_strerror(saved_errno));
+    server->accept_timer = g_timeout_add(ACCEPT_AGAIN_MSECS, acceptAgain, server);
+    serverUpdateListeners(server);
+}
+
+static void
+listenerIn(guint32 events, void *opaque)
 {
     virNetServerListener *listener = opaque;
     virNetServer *server = listener->server;
     virNetServerClient *client;
-    int client_fd = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-    if (client_fd < 0) {
-        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-            g_warning("cannot accept a client: %s", g_strerror(errno));
-        return G_SOURCE_CONTINUE;
-    }
-
-    if (g_hash_table_size(server->clients) >= server->config.max_clients) {
-        g_warning("refusing a client: there are %u already",
-                  server->config.max_clients);
-        close(client_fd);
-        return G_SOURCE_CONTINUE;
+    if (fd < 0) {
+        listenerFail(server, errno);
+        return;
     }
 
     client = g_new0(virNetServerClient, 1);
     g_atomic_ref_count_init(&client->refs);
     client->server = server;
-    client->fd = client_fd;
+    client->channel = virNetChannelNew(server->watcher, fd, &clientFuncs, client);
     client->readonly = listener->readonly;
     g_hash_table_add(server->clients, client);
     serverUpdateIdle(server);
-    clientUpdate(client);
-
-    return G_SOURCE_CONTINUE;
+    serverUpdateListeners(server);
+    virNetChannelResume(client->channel);
 }
 
 static void
@@ -381,16 +327,17 @@ listenerFree(void *opaque)
 {
     virNetServerListener *listener = opaque;
 
-    g_source_remove(listener->source);
+    virSnapWatchFree(listener->watch);
     close(listener->fd);
     g_free(listener);
 }
 
 virNetServer *
-virNetServerNew(const virNetServerConfig *config)
+virNetServerNew(virSnapWatcher *watcher, const virNetServerConfig *config)
 {
     virNetServer *server = g_new0(virNetServer, 1);
 
+    server->watcher = watcher;
     server->config = *config;
     server->listeners = g_ptr_array_new_with_free_func(listenerFree);
     server->clients =
@@ -413,7 +360,7 @@ virNetServerFree(virNetServer *server)
     for (g_hash_table_iter_init(&iter, server->clients);
          g_hash_table_iter_next(&iter, &client, NULL);
          g_hash_table_iter_init(&iter, server->clients))
-        clientClose(client);
+        virNetServerClientClose(client);
 
     g_hash_table_unref(server->clients);
     g_ptr_array_unref(server->listeners);
@@ -429,8 +376,9 @@ virNetServerAddListener(virNetServer *server, int fd, gboolean readonly)
     listener->server = server;
     listener->fd = fd;
     listener->readonly = readonly;
-    listener->source = g_unix_fd_add(fd, G_IO_IN, listenerIn, listener);
+    listener->watch = virSnapWatchNew(server->watcher, fd, listenerIn, listener);
     g_ptr_array_add(server->listeners, listener);
+    serverUpdateListeners(server);
 }
 
 /* bind() obeys the umask, so that the socket is born with its mode; changing it
@@ -478,14 +426,8 @@ virNetServerListen(virNetServer *server, const char *path, mode_t mode,
 void
 virNetServerStop(virNetServer *server)
 {
-    GHashTableIter iter;
-    void *client;
-
     server->stopped = TRUE;
     serverUpdateIdle(server);
+    g_clear_handle_id(&server->accept_timer, g_source_remove);
     g_ptr_array_set_size(server->listeners, 0);
-
-    g_hash_table_iter_init(&iter, server->clients);
-    while (g_hash_table_iter_next(&iter, &client, NULL))
-        clientUpdate(client);
 }

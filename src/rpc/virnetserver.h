@@ -7,36 +7,37 @@
 
 #include <glib.h>
 
-#include "virnetmessage.h"
+#include "virnetchannel.h"
 
 typedef struct _virNetServer virNetServer;
 typedef struct _virNetServerClient virNetServerClient;
 
-/* What the server wants to know about a message before it takes its payload.
- * Returns how many bytes of payload it may have; a longer one is passed over
- * unread, and `handle` gets payload NULL. */
-typedef gsize (*virNetServerLimitFunc)(const virNetMessageHeader *header);
-
-/* Called in the loop's thread for each message. The client may be kept (with
- * virNetServerClientRef()) to answer later, from any thread. The payload
- * belongs to the function. */
-typedef void (*virNetServerHandleFunc)(virNetServerClient *client,
-                                       const virNetMessageHeader *header,
-                                       GBytes *payload, void *opaque);
-
+/* All are called in the loop's thread. */
 typedef struct _virNetServerConfig virNetServerConfig;
 struct _virNetServerConfig {
-    guint max_clients;
-    guint max_client_calls;      /* unanswered ones of one client; then it waits */
+    guint max_clients;           /* then others wait to be accepted */
+    guint max_client_calls;      /* taken ones of one client that are not done; then
+                                  * its next one waits */
     guint idle_timeout;          /* seconds without client between calls of `idle`;
                                   * 0: never */
-    virNetServerLimitFunc limit;
-    virNetServerHandleFunc handle;
+
+    /* As of virNetChannelFuncs; a message that was taken may be kept, with its client
+     * (virNetServerClientRef()), and is done with virNetServerClientReply() or
+     * virNetServerClientDone(). */
+    virNetChannelVerdict (*decide)(virNetServerClient *client,
+                                   const virNetMessageHeader *header,
+                                   gsize payload_len, void *opaque);
+    void (*taken)(virNetServerClient *client, virNetTaken *taken, void *opaque);
+
+    /* The client has gone. FALSE: virNetServerClientClose() is called later. */
+    gboolean (*ended)(virNetServerClient *client, void *opaque);
+    /* It is being closed. */
+    void (*closed)(virNetServerClient *client, void *opaque);
     void (*idle)(void *opaque);
     void *opaque;
 };
 
-virNetServer *virNetServerNew(const virNetServerConfig *config);
+virNetServer *virNetServerNew(virSnapWatcher *watcher, const virNetServerConfig *config);
 void virNetServerFree(virNetServer *server);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virNetServer, virNetServerFree)
 
@@ -48,13 +49,24 @@ void virNetServerAddListener(virNetServer *server, int fd, gboolean readonly);
 gboolean virNetServerListen(virNetServer *server, const char *path, mode_t mode,
                             gid_t gid, gboolean readonly, GError **error);
 
-/* No new clients, no new calls; those taken are still answered. */
+/* No new clients, no new messages from them; the calls taken are still answered. */
 void virNetServerStop(virNetServer *server);
 
 virNetServerClient *virNetServerClientRef(virNetServerClient *client);
 void virNetServerClientUnref(virNetServerClient *client);
 gboolean virNetServerClientIsReadonly(const virNetServerClient *client);
 
-/* Sends the reply to one call; from any thread. A client that is gone, or
- * goes, does not get it, which is no error. */
+/* In the loop's thread alone. NULL once it is closed. */
+virNetChannel *virNetServerClientGetChannel(virNetServerClient *client);
+void virNetServerClientClose(virNetServerClient *client);
+
+/* What belongs to the client, for `closed` to free; in the loop's thread alone. */
+void virNetServerClientSetData(virNetServerClient *client, void *data);
+void *virNetServerClientGetData(virNetServerClient *client);
+
+/* One call that was taken needs no answer from here. In the loop's thread alone. */
+void virNetServerClientDone(virNetServerClient *client);
+
+/* Sends the reply to one call that was taken; from any thread. A client that is gone,
+ * or goes, does not get it, which is no error. */
 void virNetServerClientReply(virNetServerClient *client, GBytes *message);

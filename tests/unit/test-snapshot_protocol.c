@@ -77,7 +77,7 @@ testGolden(void)
     domain_snapshot_get_revert_xml_desc_ret ret = { .xml = xml };
     g_autoptr(GError) error = g_error_new(VIR_SNAP_ERROR, VIR_ERR_XML_ERROR, "%s",
                                           "disk 'vda' is named twice");
-    g_autoptr(GBytes) failed = remoteErrorEncode(&header, error);
+    g_autoptr(GBytes) failed = remoteErrorEncode(&header, VIR_FROM_DOMAIN_SNAPSHOT, error);
     g_autofree char *expected = NULL;
 
     addEncoded(text, "revert", &header, xdr_domain_revert_to_snapshot_xml_args, &args);
@@ -245,7 +245,7 @@ testError(void)
     virNetMessageHeader decoded;
     g_autoptr(GError) error = g_error_new(VIR_SNAP_ERROR, VIR_ERR_NO_DOMAIN_SNAPSHOT,
                                           "no '%s' 100%%s", "x");
-    g_autoptr(GBytes) message = remoteErrorEncode(&header, error);
+    g_autoptr(GBytes) message = remoteErrorEncode(&header, VIR_FROM_DOMAIN_SNAPSHOT, error);
     g_autoptr(GBytes) payload = NULL;
     g_autoptr(GError) got = NULL;
     gsize len;

@@ -34,10 +34,11 @@ testDefaults(void)
 
     g_assert_cmpstr(system->unix_sock_group, ==, "libvirt");
     g_assert_cmpstr(system->unix_sock_rw_perms, ==, "0660");
-    g_assert_cmpstr(system->backend_uri, ==, "qemu:///system");
+    g_assert_null(system->backend_socket);
+    g_assert_cmpstr(system->revert_by, ==, "virtsnapshotd");
     g_assert_cmpuint(system->storage_daemon_timeout, ==, 60);
     g_assert_null(session->unix_sock_group);
-    g_assert_cmpstr(session->backend_uri, ==, "qemu:///session");
+    g_assert_null(session->backend_socket);
 }
 
 static void
@@ -49,7 +50,8 @@ testAll(void)
              "unix_sock_group=\"g\" # another\n"
              "unix_sock_rw_perms = \"0600\"\n"
              "  unix_sock_ro_perms = '0640'\n\n"
-             "backend_uri = \"qemu+unix:///system?socket=/x#y\"\n"
+             "backend_socket = \"/x#y\"\n"
+             "revert_by = \"libvirt\"\n"
              "storage_daemon = \"/opt/qsd\"\n"
              "storage_daemon_timeout = 5\n"
              "max_clients = 7\n"
@@ -59,7 +61,9 @@ testAll(void)
     g_assert_cmpstr(config->unix_sock_group, ==, "g");
     g_assert_cmpstr(config->unix_sock_rw_perms, ==, "0600");
     g_assert_cmpstr(config->unix_sock_ro_perms, ==, "0640");
-    g_assert_cmpstr(config->backend_uri, ==, "qemu+unix:///system?socket=/x#y");
+    g_assert_cmpstr(config->backend_socket, ==, "/x#y");
+    g_assert_cmpstr(config->backend_socket_ro, ==, "/x#y-ro");
+    g_assert_cmpstr(config->revert_by, ==, "libvirt");
     g_assert_cmpstr(config->storage_daemon, ==, "/opt/qsd");
     g_assert_cmpuint(config->storage_daemon_timeout, ==, 5);
     g_assert_cmpuint(config->max_clients, ==, 7);
@@ -82,6 +86,8 @@ testRefused(void)
         { "storage_daemon \"x\"\n", "'storage_daemon'" },
         { "unix_sock_rw_perms = \"0888\"\n", "octal" },
         { "unix_sock_ro_perms = \"07777\"\n", "octal" },
+        { "backend_socket = \"libvirt-sock\"\n", "absolute" },
+        { "revert_by = \"me\"\n", "'me'" },
         { "= 1\n", "line 1" },
         { "[section]\n", "line 1" },
     };

@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_delete.c: whether libvirt may delete a snapshot
+ *
+ * libvirt deletes an external snapshot by committing its overlay into the image
+ * below, which holds the snapshot's state, and removing the overlay. It looks at the
+ * chain that the domain stands on now and at no other: what stands on the lower image
+ * but not by way of the overlay is changed without a word, and what else stands on the
+ * overlay loses it. After a revert there is such another branch.
+ *
+ * So each chain that something needs, as it is now, is held against what the commit
+ * would do to it.
+ */
+
+#include "config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "qemu_snapshot_delete.h"
+#include "qemu_snapshot_tree.h"
+#include "snapshot_conf.h"
+#include "virsnaperror.h"
+#include "virsnapfile.h"
+
+/* A chain that must show the same as before. */
+typedef struct _deleteChain deleteChain;
+struct _deleteChain {
+    GPtrArray *images;      /* file keys, from the top */
+    char *owner;            /* as it is called in messages */
+    gboolean own;           /* the domain's own, or of its snapshots */
+    char *snapshot;         /* NULL: not one's */
+};
+
+typedef struct _deleteState deleteState;
+struct _deleteState {
+    virDomainPtr dom;
+    GPtrArray *infos;       /* of virDomainSnapshotInfo: the domain's snapshots */
+    GHashTable *deleted;    /* set of names */
+    GPtrArray *chains;      /* of deleteChain */
+    GPtrArray *disks;       /* of the definition that libvirt works on */
+};
+
+static void
+deleteChainFree(void *opaque)
+{
+    deleteChain *chain = opaque;
+
+    g_ptr_array_unref(chain->images);
+    g_free(chain->owner);
+    g_free(chain->snapshot);
+    g_free(chain);
+}
+
+static void
+deleteStateClear(deleteState *state)
+{
+    g_clear_pointer(&state->dom, virDomainFree);
+    g_clear_pointer(&state->infos, g_ptr_array_unref);
+    g_clear_pointer(&state->deleted, g_hash_table_unref);
+    g_clear_pointer(&state->chains, g_ptr_array_unref);
+    g_clear_pointer(&state->disks, g_ptr_array_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(deleteState, deleteStateClear)
+
+/* What there is */
+
+/* An internal one is in its image, whatever else is written there. */
+static gboolean
+isInternal(const virDomainSnapshotInfo *info, const virDomainDisk *disk)
+{
+    for (guint i = 0; info && i < info->disks->len; i++) {
+        const virDomainSnapshotDisk *entry = g_ptr_array_index(info->disks, i);
+
+        if (g_str_equal(entry->name, disk->target) ||
+            g_strcmp0(entry->name, disk->file) == 0)
+            return entry->location == VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL;
+    }
+
+    return FALSE;
+}
+
+static void
+addChains(deleteState *state, GPtrArray *disks, const char *owner, gboolean own,
+          const virDomainSnapshotInfo *info)
+{
+    for (guint i = 0; i < disks->len; i++) {
+        const virDomainDisk *disk = g_ptr_array_index(disks, i);
+        deleteChain *chain;
+
+        if (!disk->file)
+            continue;
+        chain = g_new0(deleteChain, 1);
+        chain->images = qemuSnapshotReadChain(disk->file, disk->format);
+        chain->owner = g_strdup(owner);
+        chain->own = own;
+        chain->snapshot = info ? g_strdup(info->name) : NULL;
+        if (isInternal(info, disk))
+            g_ptr_array_remove_index(chain->images, 0);
+        g_ptr_array_add(state->chains, chain);
+    }
+}
+
+static gboolean
+addSnapshot(deleteState *state, const virDomainSnapshotInfo *info, const char *domain,
+            gboolean own, GError **error)
+{
+    g_autofree char *owner = own ?
+        g_strdup_printf(_("snapshot '%s'"), info->name) :
+        g_strdup_printf(_("snapshot '%s' of domain '%s'"), info->name, domain);
+
+    for (int inactive = 0; inactive < 2; inactive++) {
+        g_autoptr(xmlDoc) doc = virDomainSnapshotInfoGetDomain(info, inactive);
+        g_autoptr(GPtrArray) disks = doc ? virDomainDefGetDisks(doc, error) : NULL;
+
+        if (doc && !disks)
+            return FALSE;
+        if (disks)
+            addChains(state, disks, owner, own, info);
+    }
+
+    return TRUE;
+}
+
+static GPtrArray *
+readSnapshots(virDomainPtr dom, GError **error)
+{
+    g_autoptr(GPtrArray) infos =
+        g_ptr_array_new_with_free_func((GDestroyNotify)virDomainSnapshotInfoFree);
+    const char *name = virDomainGetName(dom);
+    virDomainSnapshotPtr *snaps = NULL;
+    gboolean ok = virDomainListAllSnapshots(dom, &snaps, 0) >= 0;
+
+    if (!ok)
+        virSnapErrorSetLibvirt(error, _("cannot list the snapshots of domain '%s'"), name);
+
+    for (gsize i = 0; snaps && snaps[i]; i++) {
+        char *xml = ok ?
+            virDomainSnapshotGetXMLDesc(snaps[i], VIR_DOMAIN_SNAPSHOT_XML_SECURE) : NULL;
+        virDomainSnapshotInfo *info = NULL;
+
+        if (ok && !xml)
+            virSnapErrorSetLibvirt(error, _("cannot read a snapshot of domain '%s'"),
+                                   name);
+        if (xml && (info = virDomainSnapshotInfoParse(xml, error)))
+            g_ptr_array_add(infos, info);
+        ok = ok && info;
+        free(xml);
+        virDomainSnapshotFree(snaps[i]);
+    }
+    free(snaps);
+
+    return ok ? g_steal_pointer(&infos) : NULL;
+}
+
+static gboolean
+addDomain(deleteState *state, virDomainPtr dom, GPtrArray *infos, gboolean own,
+          GError **error)
+{
+    const char *name = virDomainGetName(dom);
+    g_autofree char *owner = g_strdup_printf(_("domain '%s'"), name);
+    unsigned int last = virDomainIsActive(dom) == 0 ? 0 : VIR_DOMAIN_XML_INACTIVE;
+
+    for (unsigned int flags = 0; flags <= last; flags += VIR_DOMAIN_XML_INACTIVE) {
+        g_autoptr(GPtrArray) disks = qemuSnapshotReadDisks(dom, flags, NULL, error);
+
+        if (!disks)
+            return FALSE;
+        addChains(state, disks, owner, own, NULL);
+        if (own && flags == 0)
+            state->disks = g_steal_pointer(&disks);
+    }
+
+    for (guint i = 0; i < infos->len; i++) {
+        const virDomainSnapshotInfo *info = g_ptr_array_index(infos, i);
+
+        if (own && g_hash_table_contains(state->deleted, info->name))
+            continue;
+        if (!addSnapshot(state, info, name, own, error))
+            return FALSE;
+    }
+
+    return TRUE;
+}
+
+/* One that has been undefined meanwhile needs nothing. */
+static gboolean
+addOther(deleteState *state, virDomainPtr dom, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    g_autoptr(GPtrArray) infos = readSnapshots(dom, &cause);
+
+    if ((infos && addDomain(state, dom, infos, FALSE, &cause)) ||
+        virSnapErrorCode(cause) == VIR_ERR_NO_DOMAIN)
+        return TRUE;
+
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
+}
+
+static gboolean
+addOthers(deleteState *state, const unsigned char *uuid, GError **error)
+{
+    unsigned char other[VIR_UUID_BUFLEN];
+    virDomainPtr *doms = NULL;
+    gboolean ok = TRUE;
+
+    if (virConnectListAllDomains(virDomainGetConnect(state->dom), &doms, 0) < 0) {
+        virSnapErrorSetLibvirt(error, _("cannot list the domains"));
+        return FALSE;
+    }
+
+    for (gsize i = 0; doms[i]; i++) {
+        if (ok && virDomainGetUUID(doms[i], other) == 0 &&
+            memcmp(uuid, other, sizeof(other)) != 0)
+            ok = addOther(state, doms[i], error);
+        virDomainFree(doms[i]);
+    }
+    free(doms);
+
+    return ok;
+}
+
+/* What goes */
+
+static const virDomainSnapshotInfo *
+findInfo(const deleteState *state, const char *name)
+{
+    for (guint i = 0; i < state->infos->len; i++) {
+        const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
+
+        if (g_strcmp0(info->name, name) == 0)
+            return info;
+    }
+
+    return NULL;
+}
+
+static gboolean
+isDescendant(const deleteState *state, const char *name, const char *ancestor)
+{
+    const virDomainSnapshotInfo *info = findInfo(state, name);
+
+    /* no more steps than there are snapshots, whatever their parents say */
+    for (guint i = 0; info && info->parent && i < state->infos->len; i++) {
+        if (g_str_equal(info->parent, ancestor))
+            return TRUE;
+        info = findInfo(state, info->parent);
+    }
+
+    return FALSE;
+}
+
+static void
+chooseDeleted(deleteState *state, const qemuSnapshotRequest *request)
+{
+    gboolean children = request->flags & (VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN |
+                                          VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN_ONLY);
+
+    state->deleted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    if (!(request->flags & VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN_ONLY))
+        g_hash_table_add(state->deleted, g_strdup(request->snapshot));
+
+    for (guint i = 0; children && i < state->infos->len; i++) {
+        const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
+
+        if (isDescendant(state, info->name, request->snapshot))
+            g_hash_table_add(state->deleted, g_strdup(info->name));
+    }
+}
+
+/* Whether it is so */
+
+static const char *
+imageAt(const deleteChain *chain, guint index)
+{
+    return index < chain->images->len ? g_ptr_array_index(chain->images, index) : NULL;
+}
+
+static gboolean
+findImage(const deleteChain *chain, const char *key, guint *ret_index)
+{
+    return key && g_ptr_array_find_with_equal_func(chain->images, key, g_str_equal,
+                                                   ret_index);
+}
+
+/* What one commit does. */
+typedef struct _deleteCommit deleteCommit;
+struct _deleteCommit {
+    const char *snapshot;    /* that is deleted */
+    const char *file;        /* the overlay, as the snapshot names it */
+    char *overlay;           /* keys: removed */
+    const char *above;       /* gets a new backing image; NULL: nothing is there */
+    const char *base;        /* written to; NULL: not in the chain, so not committed */
+};
+
+/* The overlay goes: those right above it in the domain's own chain are told, and so
+ * are the snapshots below the deleted one whose state is in it. */
+static gboolean
+losesOverlay(const deleteState *state, const deleteChain *chain,
+             const deleteCommit *commit, guint at)
+{
+    if (!commit->base)
+        return TRUE;
+    if (at > 0)
+        return g_strcmp0(imageAt(chain, at - 1), commit->above) != 0;
+
+    return !chain->own || (chain->snapshot ?
+                           !isDescendant(state, chain->snapshot, commit->snapshot) :
+                           commit->above != NULL);
+}
+
+static gboolean
+checkChain(const deleteState *state, const deleteChain *chain,
+           const deleteCommit *commit, GError **error)
+{
+    guint at;
+
+    if (findImage(chain, commit->overlay, &at)) {
+        if (!losesOverlay(state, chain, commit, at))
+            return TRUE;
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("cannot delete snapshot '%s': image '%s' would be removed, which "
+                      "%s needs"), commit->snapshot, commit->file, chain->owner);
+        return FALSE;
+    }
+
+    if (!findImage(chain, commit->base, &at))
+        return TRUE;
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                _("cannot delete snapshot '%s': image '%s' would be merged into the one "
+                  "below it, which %s needs as it is"), commit->snapshot, commit->file,
+                chain->owner);
+    return FALSE;
+}
+
+static gboolean
+checkOverlay(const deleteState *state, const virDomainSnapshotInfo *info,
+             const virDomainSnapshotDisk *entry, GError **error)
+{
+    g_autofree char *key = virSnapFileKey(entry->file);
+    const virDomainDisk *disk = virDomainDisksFind(state->disks, entry->name);
+    g_autoptr(GPtrArray) images = disk && disk->file ?
+        qemuSnapshotReadChain(disk->file, disk->format) : g_ptr_array_new();
+    deleteChain now = { .images = images };
+    deleteCommit commit = {
+        .snapshot = info->name, .file = entry->file, .overlay = key,
+    };
+    gboolean ok = TRUE;
+    guint at;
+
+    if (findImage(&now, key, &at)) {
+        commit.above = at > 0 ? imageAt(&now, at - 1) : NULL;
+        commit.base = imageAt(&now, at + 1);
+    }
+
+    for (guint i = 0; ok && i < state->chains->len; i++)
+        ok = checkChain(state, g_ptr_array_index(state->chains, i), &commit, error);
+    return ok;
+}
+
+static gboolean
+checkSnapshot(const deleteState *state, const virDomainSnapshotInfo *info, GError **error)
+{
+    for (guint i = 0; i < info->disks->len; i++) {
+        const virDomainSnapshotDisk *entry = g_ptr_array_index(info->disks, i);
+
+        if (entry->location == VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL && entry->file &&
+            !checkOverlay(state, info, entry, error))
+            return FALSE;
+    }
+
+    return TRUE;
+}
+
+static gboolean
+deleteCheck(deleteState *state, const qemuSnapshotRequest *request, GError **error)
+{
+    if (!(state->infos = readSnapshots(state->dom, error)))
+        return FALSE;
+
+    state->chains = g_ptr_array_new_with_free_func(deleteChainFree);
+    chooseDeleted(state, request);
+    if (!addDomain(state, state->dom, state->infos, TRUE, error) ||
+        !addOthers(state, request->uuid, error))
+        return FALSE;
+
+    for (guint i = 0; i < state->infos->len; i++) {
+        const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
+
+        if (g_hash_table_contains(state->deleted, info->name) &&
+            !checkSnapshot(state, info, error))
+            return FALSE;
+    }
+
+    return TRUE;
+}
+
+gboolean
+qemuSnapshotDeleteCheck(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request,
+                        GError **error)
+{
+    g_auto(deleteState) state = { 0 };
+    virConnectPtr conn;
+    gboolean ok;
+
+    if (request->flags & VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+        return TRUE;
+    if (!(conn = qemuSnapshotDriverConnect(driver, error)))
+        return FALSE;
+
+    /* one that isn't there libvirt has its own words for */
+    state.dom = virDomainLookupByUUID(conn, request->uuid);
+    ok = !state.dom || deleteCheck(&state, request, error);
+    deleteStateClear(&state);
+    virConnectClose(conn);
+    return ok;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * virtsnapshotd_jobs.h: who may change which domain, and who waits for it
+ */
+
+#pragma once
+
+#include "qemu_snapshot_driver.h"
+
+typedef struct _virtsnapshotdJobs virtsnapshotdJobs;
+typedef struct _virtsnapshotdJob virtsnapshotdJob;
+
+typedef enum {
+    /* has the driver's lock of the domain until virtsnapshotdJobsRelease() */
+    VIRTSNAPSHOTD_JOB_EXCLUSIVE,
+    /* goes ahead once nobody has it, but not for ever */
+    VIRTSNAPSHOTD_JOB_PATIENT,
+} virtsnapshotdJobKind;
+
+/* In the loop's thread, where all of these are used; granted: FALSE where it has
+ * waited too long. The job is gone then. */
+typedef void (*virtsnapshotdJobFunc)(gboolean granted, void *opaque);
+
+virtsnapshotdJobs *virtsnapshotdJobsNew(qemuSnapshotDriver *driver);
+/* What waits is forgotten. */
+void virtsnapshotdJobsFree(virtsnapshotdJobs *jobs);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(virtsnapshotdJobs, virtsnapshotdJobsFree)
+
+/* Queues behind those that wait for the same domain. Returns NULL where func has been
+ * called already. */
+virtsnapshotdJob *virtsnapshotdJobsAdd(virtsnapshotdJobs *jobs, const unsigned char *uuid,
+                                       virtsnapshotdJobKind kind,
+                                       virtsnapshotdJobFunc func, void *opaque);
+void virtsnapshotdJobCancel(virtsnapshotdJob *job);
+void virtsnapshotdJobsRelease(virtsnapshotdJobs *jobs, const unsigned char *uuid);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * virsnapwatch.c: watching many descriptors
+ *
+ * A main context looks at all its sources each time anything happens. With some
+ * thousand descriptors, most of them idle, that is what a daemon would spend its
+ * time on; so they are in one epoll set, which is a single source to it.
+ */
+
+#include "config.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "virsnapwatch.h"
+
+/* Handled in one turn; timers and signals come to their right in between. */
+#define BATCH 64
+
+struct _virSnapWatcher {
+    int fd;
+    GSource *source;
+    struct epoll_event batch[BATCH];  /* data.ptr NULL: freed meanwhile */
+    int batch_len;
+};
+
+struct _virSnapWatch {
+    virSnapWatcher *watcher;
+    int fd;
+    guint32 events;                   /* 0: not in the set */
+    virSnapWatchFunc func;
+    void *opaque;
+};
+
+typedef struct _watchSource watchSource;
+struct _watchSource {
+    GSource base;
+    virSnapWatcher *watcher;
+};
+
+static gboolean
+watcherDispatch(GSource *source, GSourceFunc func, void *opaque)
+{
+    virSnapWatcher *watcher = ((watchSource *)source)->watcher;
+
+    watcher->batch_len = epoll_wait(watcher->fd, watcher->batch, BATCH, 0);
+    for (int i = 0; i < watcher->batch_len; i++) {
+        virSnapWatch *watch = watcher->batch[i].data.ptr;
+        /* an earlier one of this batch may have changed what is wanted */
+        guint32 events = watch && watch->events ?
+            watcher->batch[i].events & (watch->events | EPOLLERR | EPOLLHUP) : 0;
+
+        if (events)
+            watch->func(events, watch->opaque);
+    }
+    watcher->batch_len = 0;
+
+    return G_SOURCE_CONTINUE;
+}
+
+static GSourceFuncs watchFuncs = { .dispatch = watcherDispatch };
+
+virSnapWatcher *
+virSnapWatcherNew(void)
+{
+    virSnapWatcher *watcher = g_new0(virSnapWatcher, 1);
+
+    if ((watcher->fd = epoll_create1(EPOLL_CLOEXEC)) < 0)
+        g_error("cannot make an epoll set: %s", g_strerror(errno));
+
+    watcher->source = g_source_new(&watchFuncs, sizeof(watchSource));
+    ((watchSource *)watcher->source)->watcher = watcher;
+    g_source_add_unix_fd(watcher->source, watcher->fd, G_IO_IN);
+    g_source_attach(watcher->source, NULL);
+    return watcher;
+}
+
+void
+virSnapWatcherFree(virSnapWatcher *watcher)
+{
+    if (!watcher)
+        return;
+
+    g_source_destroy(watcher->source);
+    g_source_unref(watcher->source);
+    close(watcher->fd);
+    g_free(watcher);
+}
+
+virSnapWatch *
+virSnapWatchNew(virSnapWatcher *watcher, int fd, virSnapWatchFunc func, void *opaque)
+{
+    virSnapWatch *watch = g_new0(virSnapWatch, 1);
+
+    watch->watcher = watcher;
+    watch->fd = fd;
+    watch->func = func;
+    watch->opaque = opaque;
+    return watch;
+}
+
+void
+virSnapWatchFree(virSnapWatch *watch)
+{
+    if (!watch)
+        return;
+
+    virSnapWatchSet(watch, 0);
+    for (int i = 0; i < watch->watcher->batch_len; i++) {
+        if (watch->watcher->batch[i].data.ptr == watch)
+            watch->watcher->batch[i].data.ptr = NULL;
+    }
+    g_free(watch);
+}
+
+void
+virSnapWatchSet(virSnapWatch *watch, guint32 events)
+{
+    struct epoll_event event = { .events = events, .data.ptr = watch };
+    int op = !watch->events ? EPOLL_CTL_ADD : events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
+
+    if (events == watch->events)
+        return;
+
+    if (epoll_ctl(watch->watcher->fd, op, watch->fd, &event) < 0)
+        g_error("cannot watch a descriptor: %s", g_strerror(errno));
+    watch->events = events;
+}
