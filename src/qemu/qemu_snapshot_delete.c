@@ -310,29 +310,59 @@ losesOverlay(const deleteState *state, const deleteChain *chain,
                            commit->above != NULL);
 }
 
-static gboolean
-checkChain(const deleteState *state, const deleteChain *chain,
-           const deleteCommit *commit, GError **error)
+typedef enum {
+    CHAIN_IS_UNTOUCHED,
+    CHAIN_LOSES_OVERLAY,
+    CHAIN_IS_CHANGED,
+} chainFate;
+
+static chainFate
+foresee(const deleteState *state, const deleteChain *chain, const deleteCommit *commit)
 {
     guint at;
 
-    if (findImage(chain, commit->overlay, &at)) {
-        if (!losesOverlay(state, chain, commit, at))
-            return TRUE;
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
-                    _("cannot delete snapshot '%s': image '%s' would be removed, which "
-                      "%s needs"), commit->snapshot, commit->file, chain->owner);
-        return FALSE;
+    if (findImage(chain, commit->overlay, &at))
+        return losesOverlay(state, chain, commit, at) ? CHAIN_LOSES_OVERLAY :
+            CHAIN_IS_UNTOUCHED;
+
+    return findImage(chain, commit->base, &at) ? CHAIN_IS_CHANGED : CHAIN_IS_UNTOUCHED;
+}
+
+static void
+addOwner(GString *owners, const char *owner)
+{
+    if (strstr(owners->str, owner))
+        return;
+    if (owners->len > 0)
+        g_string_append(owners, ", ");
+    g_string_append(owners, owner);
+}
+
+static gboolean
+checkCommit(const deleteState *state, const deleteCommit *commit, GError **error)
+{
+    g_autoptr(GString) losers = g_string_new(NULL);
+    g_autoptr(GString) changed = g_string_new(NULL);
+
+    for (guint i = 0; i < state->chains->len; i++) {
+        const deleteChain *chain = g_ptr_array_index(state->chains, i);
+        chainFate fate = foresee(state, chain, commit);
+
+        if (fate != CHAIN_IS_UNTOUCHED)
+            addOwner(fate == CHAIN_LOSES_OVERLAY ? losers : changed, chain->owner);
     }
 
-    if (!findImage(chain, commit->base, &at))
-        return TRUE;
+    if (changed->len > 0)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("cannot delete snapshot '%s': image '%s' would be merged into the "
+                      "one below it, which is needed as it is by %s"), commit->snapshot,
+                    commit->file, changed->str);
+    else if (losers->len > 0)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("cannot delete snapshot '%s': image '%s' would be removed, which is "
+                      "needed by %s"), commit->snapshot, commit->file, losers->str);
 
-    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
-                _("cannot delete snapshot '%s': image '%s' would be merged into the one "
-                  "below it, which %s needs as it is"), commit->snapshot, commit->file,
-                chain->owner);
-    return FALSE;
+    return changed->len == 0 && losers->len == 0;
 }
 
 static gboolean
@@ -347,7 +377,6 @@ checkOverlay(const deleteState *state, const virDomainSnapshotInfo *info,
     deleteCommit commit = {
         .snapshot = info->name, .file = entry->file, .overlay = key,
     };
-    gboolean ok = TRUE;
     guint at;
 
     if (findImage(&now, key, &at)) {
@@ -355,9 +384,7 @@ checkOverlay(const deleteState *state, const virDomainSnapshotInfo *info,
         commit.base = imageAt(&now, at + 1);
     }
 
-    for (guint i = 0; ok && i < state->chains->len; i++)
-        ok = checkChain(state, g_ptr_array_index(state->chains, i), &commit, error);
-    return ok;
+    return checkCommit(state, &commit, error);
 }
 
 static gboolean

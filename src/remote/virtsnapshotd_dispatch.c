@@ -32,7 +32,6 @@ struct _virtsnapshotdDispatch {
     virtsnapshotdDispatchConfig config;
     virtsnapshotdJobs *jobs;
     GThreadPool *workers;
-    GPtrArray *exclusive;     /* of dispatchCall, that have their domain to themselves */
     guint calls;              /* not answered yet */
 };
 
@@ -43,6 +42,7 @@ struct _dispatchCall {
     virNetTaken *taken;
     virtsnapshotdCall kind;
     virtsnapshotdRequest request;
+    gboolean exclusive;       /* it has its domain to itself */
 
     /* what came of it: neither reply nor error means that it is libvirt's */
     GBytes *reply;
@@ -88,8 +88,9 @@ callRelease(dispatchCall *call)
     virtsnapshotdDispatch *dispatch = call->dispatch;
     const unsigned char *uuid = call->request.snapshot.uuid;
 
-    if (!g_ptr_array_remove_fast(dispatch->exclusive, call))
+    if (!call->exclusive)
         return;
+    call->exclusive = FALSE;
 
     if (callIsRevert(call))
         virtsnapshotdEventsEnd(dispatch->config.events, uuid, call->events);
@@ -226,7 +227,7 @@ callGranted(gboolean granted, void *opaque)
     dispatchCall *call = opaque;
     virtsnapshotdDispatch *dispatch = call->dispatch;
 
-    g_ptr_array_add(dispatch->exclusive, call);
+    call->exclusive = TRUE;
     if (callIsRevert(call))
         virtsnapshotdEventsBegin(dispatch->config.events, call->request.snapshot.uuid);
     g_thread_pool_push(dispatch->workers, call, NULL);
@@ -247,26 +248,10 @@ callPatient(gboolean granted, void *opaque)
     callFinish(call);
 }
 
-/* A definition may name its domain without the UUID. */
-static const unsigned char *
-callFindUUID(const dispatchCall *call)
-{
-    const virtsnapshotdDispatch *dispatch = call->dispatch;
-
-    for (guint i = 0; !call->request.snapshot.uuid && i < dispatch->exclusive->len; i++) {
-        const dispatchCall *other = g_ptr_array_index(dispatch->exclusive, i);
-
-        if (g_strcmp0(other->request.snapshot.domain, call->request.snapshot.domain) == 0)
-            return other->request.snapshot.uuid;
-    }
-
-    return call->request.snapshot.uuid;
-}
-
 static void
 callWait(dispatchCall *call)
 {
-    const unsigned char *uuid = callFindUUID(call);
+    const unsigned char *uuid = call->request.snapshot.uuid;
 
     if (uuid)
         virtsnapshotdJobsAdd(call->dispatch->jobs, uuid, VIRTSNAPSHOTD_JOB_PATIENT,
@@ -342,7 +327,6 @@ virtsnapshotdDispatchNew(const virtsnapshotdDispatchConfig *config)
 
     dispatch->config = *config;
     dispatch->jobs = virtsnapshotdJobsNew(config->driver);
-    dispatch->exclusive = g_ptr_array_new();
     dispatch->workers = g_thread_pool_new(work, dispatch, config->max_workers, FALSE,
                                           NULL);
     return dispatch;
@@ -356,7 +340,6 @@ virtsnapshotdDispatchFree(virtsnapshotdDispatch *dispatch)
 
     g_thread_pool_free(dispatch->workers, FALSE, TRUE);
     virtsnapshotdJobsFree(dispatch->jobs);
-    g_ptr_array_unref(dispatch->exclusive);
     g_free(dispatch);
 }
 

@@ -73,12 +73,9 @@ requestReadXML(const char *xml, virtsnapshotdRequest *request)
     remote_nonnull_domain *dom = &request->args.snap.dom;
     g_autoptr(xmlDoc) doc = virSnapXMLParse(xml, "domain", _("domain definition"), NULL);
     g_autofree char *uuid = doc ? virDomainDefGetText(doc, "uuid") : NULL;
-    g_autofree char *name = doc ? virDomainDefGetText(doc, "name") : NULL;
 
-    dom->name = name ? strdup(name) : NULL;
     if (uuid && parseUUID(uuid, dom->uuid))
         request->snapshot.uuid = (const unsigned char *)dom->uuid;
-    request->snapshot.domain = dom->name;
 }
 
 static gboolean

@@ -12,7 +12,7 @@
 
 typedef struct _virtsnapshotdRequest virtsnapshotdRequest;
 struct _virtsnapshotdRequest {
-    /* name or UUID of the domain may be missing from XML, and are NULL then */
+    /* of XML the UUID alone, or NULL: libvirt gives such a domain a new one */
     qemuSnapshotRequest snapshot;
     domain_revert_to_snapshot_xml_args args;    /* what that points into */
 };

@@ -150,6 +150,22 @@ class Host:
         self.snapshotd = self._daemon(
             self.build / 'src/remote/virtsnapshotd', 'virtsnapshotd-sock')
 
+    def direct_uri(self, readonly=False):
+        """Of libvirtd's own socket."""
+        return self._socket_uri(self.libvirtd.socket, readonly)
+
+    def front_uri(self, readonly=False):
+        """Of virtsnapshotd's, through which all of libvirt is reached, too."""
+        return self._socket_uri(self.snapshotd.socket, readonly)
+
+    def _socket_uri(self, path, readonly):
+        suffix = '-ro' if readonly and self.mode == 'system' else ''
+        return f'qemu+unix:///{self.mode}?socket={path}{suffix}'
+
+    def front(self):
+        """A connection through virtsnapshotd, to be used in a with."""
+        return contextlib.closing(libvirt.open(self.front_uri()))
+
     def _environment(self):
         env = dict(os.environ)
         prepend = {

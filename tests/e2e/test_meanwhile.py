@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_meanwhile.py: what others do while a revert makes its overlays
 
-The storage daemon of the first revert waits at a gate, as one on slow storage
-would, until the test has done what it does and opens it.
+The revert waits at a gate (gate.py) until the test has done what it does.
 """
 
 import os
@@ -15,74 +14,12 @@ import libvirt
 
 import images
 import tap
+from gate import Gate
 from harness import wait_until
 from refusal import GREEN, RED, RUNNING, check_refused, two_snapshots
 from vm import sums
 
 FAILED = libvirt.VIR_ERR_OPERATION_FAILED
-
-# The first to make the folder waits; whoever comes later goes on at once.
-SCRIPT = """#!/bin/sh
-if mkdir '@DIR@/closed' 2>/dev/null; then
-    until [ -e '@DIR@/open' ]; do sleep 0.01; done
-fi
-exec qemu-storage-daemon "$@"
-"""
-
-
-class Call(threading.Thread):
-    """A revert under way; .result once it is over."""
-
-    def __init__(self, host, vm, flags=0):
-        super().__init__()
-        self.host, self.arguments, self.result = host, (vm, 'snap1', None, flags), None
-        self.start()
-
-    def run(self):
-        self.result = self.host.call(*self.arguments)
-
-
-class Gate:
-    def __init__(self, host):
-        self.host, self.folder = host, host.tmp / 'gate'
-        self.folder.mkdir()
-        script = SCRIPT.replace('@DIR@', str(self.folder))
-        self.configured = host.configured(
-            storage_daemon=str(host.program('gated', script)))
-        self.calls = []
-
-    def __enter__(self):
-        self.configured.__enter__()
-        return self
-
-    def __exit__(self, *exception):
-        self.open()
-        for call in self.calls:
-            call.join()
-        self.host.ensure_running()
-        self.configured.__exit__(*exception)
-        subprocess.run(['rm', '-r', self.folder], check=True)
-
-    def call(self, vm, flags=0):
-        self.calls.append(Call(self.host, vm, flags))
-        return self.calls[-1]
-
-    def hold(self, vm, flags=0):
-        """A revert that has made its files and got no further."""
-        call = self.call(vm, flags)
-        wait_until(lambda: os.path.exists(vm.path('b.snap1-1')) or not call.is_alive(),
-                   'the files of the overlays')
-        assert call.is_alive(), call.result
-        return call
-
-    def open(self):
-        (self.folder / 'open').touch()
-
-    def end(self, call):
-        self.open()
-        call.join()
-        return call.result
-
 
 def overlays_made(vm):
     return [name for name in os.listdir(vm.folder) if 'snap1-' in name]

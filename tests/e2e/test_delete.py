@@ -1,0 +1,162 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""test_delete.py: no deletion of a snapshot that another branch would not survive"""
+
+import os
+
+import libvirt
+
+import images
+import tap
+from gate import Gate
+from refusal import BLUE, GREEN, RED, RUNNING, two_snapshots
+from test_front import Background, front_snapshot, raised
+from vm import sums
+
+METADATA_ONLY = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
+CHILDREN = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN
+INVALID = libvirt.VIR_ERR_OPERATION_INVALID
+
+
+def branches(host, running=True):
+    """a <- a.snap1 <- a.snap2-1 (now) and a <- a.snap1-1, which is snap3's state."""
+    vm = two_snapshots(host, running=running)
+    flags = RUNNING if running else 0
+    assert host.call(vm, 'snap1', flags=flags).ok
+    vm.write_all(GREEN, offset=1 << 20)
+    vm.snapshot('snap3')
+    assert host.call(vm, 'snap2', flags=flags).ok
+    return vm
+
+
+def delete(conn, vm, name, flags=0):
+    front_snapshot(conn, vm, name).delete(flags)
+
+
+def refused(host, vm, name, *fragments, flags=0):
+    before = vm.capture()
+    with host.front() as conn:
+        error = raised(delete, conn, vm, name, flags)
+    assert error.get_error_code() == INVALID, error
+    for fragment in (f"'{name}'", *fragments):
+        assert fragment in error.get_error_message(), (fragment, error)
+    vm.assert_unchanged(before)
+
+
+def allowed(host, vm, name, flags=0):
+    with host.front() as conn:
+        delete(conn, vm, name, flags)
+    assert name not in vm.snapshots()
+
+
+def test_libvirt_itself_destroys_a_branch(host):
+    """What all this is about: were it mended, the refusal could go."""
+    vm = branches(host)
+    before = sums([vm.base['vda']])
+    state = images.pattern(vm.path('a.snap1-1'))
+    assert state == RED
+    vm.dom.snapshotLookupByName('snap1').delete()
+    assert sums(before) != before
+    assert images.pattern(vm.path('a.snap1-1')) == BLUE  # snap3 was RED
+
+
+def test_base_of_another_branch(host):
+    vm = branches(host)
+    refused(host, vm, 'snap1', vm.path('a.snap1'), "snapshot 'snap3'")
+    assert host.call(vm, 'snap3', flags=RUNNING).ok
+    assert vm.data() == [RED, RED]
+
+
+def test_base_of_another_branch_inactive(host):
+    vm = branches(host, running=False)
+    refused(host, vm, 'snap1', vm.path('a.snap1'), "snapshot 'snap3'")
+
+
+def test_all_that_need_it_are_named(host):
+    vm = branches(host)
+    assert host.call(vm, 'snap3', flags=RUNNING).ok
+    vm.snapshot('snap4')
+    assert host.call(vm, 'snap2', flags=RUNNING).ok
+    refused(host, vm, 'snap1', "snapshot 'snap3'", "snapshot 'snap4'")
+
+
+def test_overlay_of_another_domain(host):
+    """Two down, in an image that only the header of the other's tells of."""
+    vm = two_snapshots(host)
+    other = host.vm(disks=1)
+    images.create(other.path('top'), backing=vm.path('a.snap1'))
+    other.dom = host.conn.defineXML(other.xml().replace(other.file('vda'),
+                                                        other.path('top')))
+    refused(host, vm, 'snap1', vm.path('a.snap1'), f"domain '{other.name}'")
+
+
+def test_current_state_on_another_branch(host):
+    """After a revert the snapshots of the branch that was left can't be merged."""
+    vm = two_snapshots(host)
+    assert host.call(vm, 'snap1', flags=RUNNING).ok
+    refused(host, vm, 'snap1', vm.path('a.snap1'), "snapshot 'snap2'")
+
+
+def test_one_line_of_snapshots(host):
+    vm = two_snapshots(host)
+    allowed(host, vm, 'snap1')
+    assert vm.data() == [GREEN, GREEN]
+    assert host.call(vm, 'snap2', flags=RUNNING).ok
+    assert vm.data() == [BLUE, BLUE]
+
+
+def test_last_of_a_line(host):
+    vm = two_snapshots(host)
+    allowed(host, vm, 'snap2')
+    assert vm.data() == [GREEN, GREEN]
+    assert host.call(vm, 'snap1', flags=RUNNING).ok
+    assert vm.data() == [RED, RED]
+
+
+def test_leaf_that_was_reverted_to(host):
+    """Its <disks> name the overlays of the revert, which are merged."""
+    vm = two_snapshots(host)
+    assert host.call(vm, 'snap2', flags=RUNNING).ok
+    vm.write_all(GREEN)
+    allowed(host, vm, 'snap2')
+    assert vm.data() == [GREEN, GREEN]
+
+
+def test_metadata_alone(host):
+    vm = branches(host)
+    allowed(host, vm, 'snap1', METADATA_ONLY)
+    assert host.call(vm, 'snap3', flags=RUNNING).ok
+    assert vm.data() == [RED, RED]
+
+
+def test_internal_snapshot(host):
+    vm = host.vm()
+    vm.dom.snapshotCreateXML('<domainsnapshot><name>inner</name></domainsnapshot>')
+    allowed(host, vm, 'inner')
+
+
+def test_missing_snapshot_is_libvirts(host):
+    vm = two_snapshots(host, running=False)
+    with host.front() as conn:
+        snapshot = front_snapshot(conn, vm, 'snap2')
+        vm.dom.snapshotLookupByName('snap2').delete(METADATA_ONLY)
+        error = raised(snapshot.delete)
+    assert error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT, error
+
+
+def test_deletion_waits_for_a_revert(host):
+    """Which changes what may be deleted."""
+    vm = two_snapshots(host)
+    with Gate(host) as gate:
+        call = gate.hold(vm, RUNNING)
+        waiting = Background(host, delete, vm, 'snap1')
+        assert host.revert_desc(vm, 'snap1').ok and waiting.is_alive()
+        gate.open()
+        call.join()
+        waiting.join()
+    assert call.result.ok, call.result
+    assert waiting.error and waiting.error.get_error_code() == INVALID, waiting.error
+    assert os.path.exists(vm.path('a.snap1'))
+
+
+tap.main(globals())
