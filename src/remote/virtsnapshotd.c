@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
-#include <grp.h>
 #include <libvirt/libvirt.h>
 #include <libxml/parser.h>
 #include <locale.h>
@@ -23,8 +22,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -33,6 +30,7 @@
 #include "qemu_snapshot_journal.h"
 #include "virtsnapshotd_dispatch.h"
 #include "virtsnapshotd_recovery.h"
+#include "virtsnapshotd_sockets.h"
 
 /* as libvirt's max_client_requests */
 #define MAX_CLIENT_CALLS 5
@@ -209,63 +207,6 @@ daemonLockPidFile(const char *run_dir, GError **error)
     return FALSE;
 }
 
-static gboolean
-daemonFindGroup(const virtsnapshotdConfig *config, gid_t *ret_gid, GError **error)
-{
-    struct group *group;
-
-    *ret_gid = (gid_t)-1;
-    if (!config->unix_sock_group)
-        return TRUE;
-
-    if (!(group = getgrnam(config->unix_sock_group))) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONF_SYNTAX,
-                    _("the group '%s' of 'unix_sock_group' does not exist"),
-                    config->unix_sock_group);
-        return FALSE;
-    }
-
-    *ret_gid = group->gr_gid;
-    return TRUE;
-}
-
-static mode_t
-daemonMode(const char *perms)
-{
-    return strtoul(perms, NULL, 8);
-}
-
-static gboolean
-daemonListen(virNetServer *server, const virtsnapshotdConfig *config,
-             const char *run_dir, gboolean privileged, GError **error)
-{
-    g_autofree char *rw = g_build_filename(run_dir, "virtsnapshotd-sock", NULL);
-    g_autofree char *ro = g_build_filename(run_dir, "virtsnapshotd-sock-ro", NULL);
-    gid_t gid;
-
-    if (!privileged)
-        return virNetServerListen(server, rw, 0600, -1, FALSE, error);
-
-    return daemonFindGroup(config, &gid, error) &&
-        virNetServerListen(server, rw, daemonMode(config->unix_sock_rw_perms),
-                           gid, FALSE, error) &&
-        virNetServerListen(server, ro, daemonMode(config->unix_sock_ro_perms),
-                           gid, TRUE, error);
-}
-
-/* The sockets that systemd opened; which of the two one is, its name tells. */
-static void
-daemonTakeSockets(virNetServer *server, int n_sockets)
-{
-    for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + n_sockets; fd++) {
-        struct sockaddr_un addr = { 0 };
-        socklen_t len = sizeof(addr) - 1;
-
-        getsockname(fd, (struct sockaddr *)&addr, &len);
-        virNetServerAddListener(server, fd, g_str_has_suffix(addr.sun_path, "-ro"));
-    }
-}
-
 /* In the background messages go to a file, as those of libvirt's daemons do. */
 static gboolean
 daemonDetach(gboolean privileged, GError **error)
@@ -319,11 +260,9 @@ daemonFork(void)
 
 static gboolean
 daemonSetUp(daemonState *state, const daemonOptions *options,
-            const virtsnapshotdConfig *config, const char *run_dir,
-            gboolean privileged, int ready_fd, GError **error)
+            const virtsnapshotdConfig *config, const virtsnapshotdBackend *backend,
+            const char *run_dir, gboolean privileged, int ready_fd, GError **error)
 {
-    int n_sockets = sd_listen_fds(1);
-
     if (g_mkdir_with_parents(run_dir, privileged ? 0755 : 0700) < 0) {
         virSnapErrorSetErrno(error, VIR_ERR_SYSTEM_ERROR, errno,
                              _("cannot create folder '%s'"), run_dir);
@@ -333,9 +272,8 @@ daemonSetUp(daemonState *state, const daemonOptions *options,
     if (!daemonLockPidFile(run_dir, error))
         return FALSE;
 
-    if (n_sockets > 0)
-        daemonTakeSockets(state->server, n_sockets);
-    else if (!daemonListen(state->server, config, run_dir, privileged, error))
+    if (!virtsnapshotdSocketsOpen(state->server, config, backend, run_dir, privileged,
+                                  error))
         return FALSE;
 
     if (ready_fd >= 0) {
@@ -463,7 +401,8 @@ daemonRun(const daemonOptions *options, const virtsnapshotdConfig *config,
     state.dispatch = dispatch;
     state.server = server;
     daemonRaiseFileLimit();
-    if (!daemonSetUp(&state, options, config, run_dir, privileged, ready_fd, error))
+    if (!daemonSetUp(&state, options, config, backend, run_dir, privileged, ready_fd,
+                     error))
         return FALSE;
 
     /* not before it is in the background: a thread does not survive that */

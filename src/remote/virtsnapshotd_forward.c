@@ -286,7 +286,7 @@ virtsnapshotdForwardPrepare(virtsnapshotdForward *forward, virNetServerClient *c
 void
 virtsnapshotdForwardRefuse(virNetServerClient *client, virNetTaken *taken)
 {
-    g_autoptr(virNetTaken) owned = taken;
+    g_autoptr(virNetTaken) owned G_GNUC_UNUSED = taken;
     forwardClient *fc = virNetServerClientGetData(client);
     g_autoptr(GBytes) reply = NULL;
 

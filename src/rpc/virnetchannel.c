@@ -107,7 +107,7 @@ virNetChannelSend(virNetChannel *channel, GBytes *message)
 void
 virNetChannelForward(virNetChannel *channel, virNetTaken *taken)
 {
-    g_autoptr(virNetTaken) owned = taken;
+    g_autoptr(virNetTaken) owned G_GNUC_UNUSED = taken;
 
     if (channel->fd < 0)
         return;
@@ -252,12 +252,14 @@ channelTakeFD(virNetChannel *channel, const guint8 *bytes, channelRun *run)
 }
 
 static void
-channelFinishMessage(virNetChannel *channel)
+channelFinishMessage(virNetChannel *channel, channelRun *run)
 {
     virNetTaken *taken = g_steal_pointer(&channel->taken);
 
     if (taken)
         channel->funcs->taken(taken, channel->opaque);
+    else if (channel->peer && !g_queue_is_empty(&channel->peer->out.after))
+        channelFlush(channel, run);
 }
 
 /* The head's verdict was to wait: so does what is behind it. */
@@ -298,7 +300,7 @@ channelProcess(virNetChannel *channel, const guint8 *bytes, gsize len, channelRu
         if (part == VIR_NET_FRAME_FD && !channelTakeFD(channel, part_bytes, run))
             return g_strdup(_("a message lacks a file descriptor that it announced"));
         if (virNetFrameIsBetween(&channel->frame))
-            channelFinishMessage(channel);
+            channelFinishMessage(channel, run);
         part = VIR_NET_FRAME_NONE;
     }
 

@@ -15,8 +15,10 @@
 
 #include "virsnapwatch.h"
 
-/* Handled in one turn; timers and signals come to their right in between. */
 #define BATCH 64
+/* Before the main context looks at timers and signals again, which costs more than a
+ * turn does. */
+#define TURNS 16
 
 struct _virSnapWatcher {
     int fd;
@@ -39,11 +41,10 @@ struct _watchSource {
     virSnapWatcher *watcher;
 };
 
+/* Returns whether it is likely that there are more by now. */
 static gboolean
-watcherDispatch(GSource *source, GSourceFunc func, void *opaque)
+watcherTurn(virSnapWatcher *watcher)
 {
-    virSnapWatcher *watcher = ((watchSource *)source)->watcher;
-
     watcher->batch_len = epoll_wait(watcher->fd, watcher->batch, BATCH, 0);
     for (int i = 0; i < watcher->batch_len; i++) {
         virSnapWatch *watch = watcher->batch[i].data.ptr;
@@ -54,6 +55,17 @@ watcherDispatch(GSource *source, GSourceFunc func, void *opaque)
         if (events)
             watch->func(events, watch->opaque);
     }
+
+    return watcher->batch_len > 1;
+}
+
+static gboolean
+watcherDispatch(GSource *source, GSourceFunc func, void *opaque)
+{
+    virSnapWatcher *watcher = ((watchSource *)source)->watcher;
+
+    for (int i = 0; i < TURNS && watcherTurn(watcher); i++)
+        continue;
     watcher->batch_len = 0;
 
     return G_SOURCE_CONTINUE;

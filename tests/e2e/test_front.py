@@ -25,6 +25,12 @@ REMOTE_PROGRAM = 0x20008086
 LIMIT = 32 * 1024 * 1024
 
 
+# As systemd does it: the socket is descriptor 3.
+HAND_OVER = ('import os, sys; os.dup2(int(sys.argv[1]), 3); '
+             'os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid())); '
+             'os.execv(sys.argv[2], sys.argv[2:])')
+
+
 class Background(threading.Thread):
     """A call that may have to wait; .error is libvirt's, where it failed.
 
@@ -323,16 +329,32 @@ def test_libvirtd_restarted(host):
     client.close()
     with connect(host) as refused:
         refused.sendall(message(program=NO_PROGRAM))
-        if host.mode == 'system':
-            _serial, status, payload = receive(refused)
-            assert status == 1 and b'Failed to connect socket to' in payload, payload
-    if host.mode == 'session':  # it has been started anew, as libvirt does
-        pid = int((host.run / 'libvirtd.pid').read_text())
-        os.kill(pid, signal.SIGTERM)
-        wait_until(lambda: not os.path.exists(f'/proc/{pid}'), "that libvirtd's end")
+        _serial, status, payload = receive(refused)
+    assert status == 1 and b'Failed to connect socket to' in payload, payload
     host.ensure_running()
     with host.front() as conn:
         assert conn.getLibVersion()
+
+
+def test_session_libvirtd_is_started(host):
+    """As libvirt does for its own clients, once for all that come."""
+    if host.mode == 'system':
+        return
+    host.snapshotd.env = {**host.env, 'LIBVIRT_AUTOSTART': '1'}
+    host.snapshotd.restart()
+    host.libvirtd.stop()
+    clients = [connect(host) for _ in range(5)]
+    for client in clients:
+        client.sendall(message(program=NO_PROGRAM))
+    for client in clients:
+        _serial, status, payload = receive(client)
+        assert status == 1 and b'Cannot find program' in payload, payload
+        client.close()
+    pid = int((host.run / 'libvirtd.pid').read_text())
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: not os.path.exists(f'/proc/{pid}'), "that libvirtd's end")
+    host.snapshotd.env = host.env
+    host.snapshotd.restart()
 
 
 def test_last_words(host):
@@ -407,9 +429,6 @@ def test_in_the_place_of_libvirts_socket(host):
     host.libvirtd.socket = private / public.name
     own = host.tmp / 'front.conf'
     own.write_text(f'backend_socket = "{private / public.name}"\n')
-    start = ('import os, sys; os.dup2(int(sys.argv[1]), 3); '
-             'os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid())); '
-             'os.execv(sys.argv[2], sys.argv[2:])')
     try:
         host.libvirtd.start()
         with socket.socket(socket.AF_UNIX) as listener:
@@ -417,7 +436,7 @@ def test_in_the_place_of_libvirts_socket(host):
             listener.bind(str(public))
             listener.listen(50)
             with subprocess.Popen(
-                    ['/usr/bin/python3', '-c', start, str(listener.fileno()),
+                    ['/usr/bin/python3', '-c', HAND_OVER, str(listener.fileno()),
                      *host.snapshotd.argv, '--config', str(own)], env=host.env,
                     pass_fds=[listener.fileno()]) as daemon:
                 done = host.run_command([VIRSH, '-c', host.uri, 'snapshot-revert', vm.name,
@@ -432,6 +451,23 @@ def test_in_the_place_of_libvirts_socket(host):
         host.ensure_running()
     vm.refresh()
     assert vm.data() == [RED, RED] and vm.file('vda') == vm.path('a.snap1-1')
+
+
+def test_own_socket_is_not_the_backend(host):
+    """What it would connect to is itself."""
+    host.libvirtd.stop()
+    host.snapshotd.stop()
+    with socket.socket(socket.AF_UNIX) as listener:
+        host.libvirtd.socket.unlink(missing_ok=True)
+        listener.bind(str(host.libvirtd.socket))
+        listener.listen()
+        done = subprocess.run(
+            ['/usr/bin/python3', '-c', HAND_OVER, str(listener.fileno()),
+             *host.snapshotd.argv], env=host.env, pass_fds=[listener.fileno()],
+            capture_output=True, text=True, timeout=30, check=False)
+    host.libvirtd.socket.unlink(missing_ok=True)
+    host.ensure_running()
+    assert done.returncode == 1 and 'backend_socket' in done.stderr, done
 
 
 if __name__ == '__main__':
