@@ -19,6 +19,8 @@
 /* Before the main context looks at timers and signals again, which costs more than a
  * turn does. */
 #define TURNS 16
+/* A call is soon followed by its reply, and that by the next call. */
+#define LINGER_MSECS 1
 
 struct _virSnapWatcher {
     int fd;
@@ -41,11 +43,11 @@ struct _watchSource {
     virSnapWatcher *watcher;
 };
 
-/* Returns whether it is likely that there are more by now. */
+/* Returns whether there were events. */
 static gboolean
-watcherTurn(virSnapWatcher *watcher)
+watcherTurn(virSnapWatcher *watcher, int timeout)
 {
-    watcher->batch_len = epoll_wait(watcher->fd, watcher->batch, BATCH, 0);
+    watcher->batch_len = epoll_wait(watcher->fd, watcher->batch, BATCH, timeout);
     for (int i = 0; i < watcher->batch_len; i++) {
         virSnapWatch *watch = watcher->batch[i].data.ptr;
         /* an earlier one of this batch may have changed what is wanted */
@@ -56,7 +58,7 @@ watcherTurn(virSnapWatcher *watcher)
             watch->func(events, watch->opaque);
     }
 
-    return watcher->batch_len > 1;
+    return watcher->batch_len > 0;
 }
 
 static gboolean
@@ -64,7 +66,7 @@ watcherDispatch(GSource *source, GSourceFunc func, void *opaque)
 {
     virSnapWatcher *watcher = ((watchSource *)source)->watcher;
 
-    for (int i = 0; i < TURNS && watcherTurn(watcher); i++)
+    for (int i = 0; i < TURNS && watcherTurn(watcher, i ? LINGER_MSECS : 0); i++)
         continue;
     watcher->batch_len = 0;
 
