@@ -20,7 +20,7 @@ run_packages=(
     procps python3-libvirt qemu-system-common qemu-system-x86 qemu-utils
     util-linux
 )
-test_packages=(clang e2fsprogs libsys-virt-perl virtinst)
+test_packages=(clang e2fsprogs libsys-virt-perl virtinst openssh-client)
 
 die() {
     echo "$(basename "$0"): $*" >&2

@@ -4,19 +4,17 @@
  *
  * The daemon to ask is the one on the host of the caller's own libvirt
  * connection, which its URI tells: the socket that it names, or the standard
- * one of the system or of the session.
+ * one of the system or of the session; on another host through ssh.
  */
 
 #include "config.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "remote_error.h"
+#include "remote_session.h"
 #include "remote_snapshot_driver.h"
+#include "remote_ssh.h"
 #include "snapshot_protocol.h"
 #include "virnetclient.h"
 #include "virsnaperror.h"
@@ -29,12 +27,16 @@ typedef struct _remoteTarget remoteTarget;
 struct _remoteTarget {
     char *socket;
     gboolean session;   /* may be started on demand */
+    char **argv;        /* the ssh that reaches it; NULL: it is on this host */
+    char *host;
 };
 
 static void
 remoteTargetClear(remoteTarget *target)
 {
     g_free(target->socket);
+    g_strfreev(target->argv);
+    g_free(target->host);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(remoteTarget, remoteTargetClear)
 
@@ -56,6 +58,7 @@ remoteCheckURI(GUri *uri, const char *text, GError **error)
 {
     const char *scheme = g_uri_get_scheme(uri);
     const char *host = g_uri_get_host(uri);
+    gboolean local = g_str_equal(scheme, "qemu") || g_str_equal(scheme, "qemu+unix");
 
     if (!g_str_equal(scheme, "qemu") && !g_str_has_prefix(scheme, "qemu+")) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_NO_SUPPORT,
@@ -64,11 +67,18 @@ remoteCheckURI(GUri *uri, const char *text, GError **error)
         return FALSE;
     }
 
-    if ((host && *host) || !(g_str_equal(scheme, "qemu") ||
-                             g_str_equal(scheme, "qemu+unix"))) {
+    if (host && *host ? !g_str_equal(scheme, "qemu+ssh") : !local) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
                     _("reverting to external snapshots over the remote "
-                      "connection '%s' is not supported yet"), text);
+                      "connection '%s' is not supported: only ssh is"), text);
+        return FALSE;
+    }
+
+    if (!g_str_equal(g_uri_get_path(uri), "/system") &&
+        !g_str_equal(g_uri_get_path(uri), "/session") && !remoteURISocket(uri)) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
+                    _("the connection '%s' is neither to the system nor to the "
+                      "session daemon"), text);
         return FALSE;
     }
 
@@ -81,7 +91,7 @@ remoteFindTarget(virConnectPtr conn, gboolean readonly, remoteTarget *target,
 {
     g_autofree char *text = virConnectGetURI(conn);
     g_autoptr(GUri) uri = NULL;
-    const char *path;
+    const char *host;
 
     if (!text) {
         virSnapErrorSetLibvirt(error, _("cannot tell the URI of the connection"));
@@ -97,98 +107,36 @@ remoteFindTarget(virConnectPtr conn, gboolean readonly, remoteTarget *target,
     if (!remoteCheckURI(uri, text, error))
         return FALSE;
 
-    path = g_uri_get_path(uri);
-    if ((target->socket = remoteURISocket(uri)))
-        return TRUE;
-
-    if (g_str_equal(path, "/system")) {
+    target->socket = remoteURISocket(uri);
+    target->session = !target->socket && g_str_equal(g_uri_get_path(uri), "/session");
+    if (!target->socket && !target->session)
         target->socket = g_build_filename(SYSTEM_RUN_DIR,
-                                          readonly ? SOCKET_NAME_RO : SOCKET_NAME,
-                                          NULL);
-    } else if (g_str_equal(path, "/session")) {
-        target->session = TRUE;
-        target->socket = g_build_filename(g_get_user_runtime_dir(), "libvirt",
-                                          SOCKET_NAME, NULL);
-    } else {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
-                    _("the connection '%s' is neither to the system nor to the "
-                      "session daemon"), text);
-        return FALSE;
-    }
+                                          readonly ? SOCKET_NAME_RO : SOCKET_NAME, NULL);
 
-    return TRUE;
-}
-
-/* virtsnapshotd --daemon goes to the background when its socket listens, so that
- * its exit is the sign that it can be called. */
-static gboolean
-remoteStartDaemon(GError **error)
-{
-    const char *path = secure_getenv("VIRTSNAPSHOTD_PATH");
-    const char *argv[] = {
-        path ? path : SBINDIR "/virtsnapshotd", "--daemon", "--timeout", "120", NULL
-    };
-    g_autofree char *output = NULL;
-    g_autoptr(GError) cause = NULL;
-    int status;
-
-    if (g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL,
-                     NULL, NULL, NULL, &output, &status, &cause) &&
-        g_spawn_check_wait_status(status, &cause))
+    if (!(host = g_uri_get_host(uri)) || !*host)
         return TRUE;
 
-    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_NO_CONNECT,
-                _("cannot start the session daemon '%s': %s"), argv[0],
-                output && *output ? g_strchomp(output) : cause->message);
-    return FALSE;
+    target->host = g_strdup(host);
+    target->argv = remoteSSHCommand(uri, target->socket, error);
+    return target->argv != NULL;
 }
 
-/* Of several callers that find no daemon one starts it, and the others wait. */
-static int
-remoteConnectStarting(const char *path, GError **error)
-{
-    g_autofree char *folder = g_path_get_dirname(path);
-    g_autofree char *lock_path = g_build_filename(folder, "virtsnapshotd.lock", NULL);
-    int lock = -1;
-    int fd;
-
-    if (g_mkdir_with_parents(folder, 0700) < 0 ||
-        (lock = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) < 0 ||
-        flock(lock, LOCK_EX) < 0) {
-        virSnapErrorSetErrno(error, VIR_ERR_SYSTEM_ERROR, errno,
-                             _("cannot lock '%s'"), lock_path);
-        if (lock >= 0)
-            close(lock);
-        return -1;
-    }
-
-    fd = virNetClientConnect(path, NULL);
-    if (fd < 0 && remoteStartDaemon(error))
-        fd = virNetClientConnect(path, error);
-
-    close(lock);
-    return fd;
-}
-
-static int
-remoteConnect(virConnectPtr conn, gboolean readonly, GError **error)
+static gboolean
+remoteConnect(virConnectPtr conn, gboolean readonly, remoteSSH *ssh, int *ret_fd,
+              GError **error)
 {
     g_auto(remoteTarget) target = { 0 };
-    g_autoptr(GError) cause = NULL;
-    int fd;
 
     if (!remoteFindTarget(conn, readonly, &target, error))
-        return -1;
+        return FALSE;
 
-    fd = virNetClientConnect(target.socket, &cause);
-    if (fd >= 0)
-        return fd;
+    if (target.argv)
+        return remoteSSHOpen(ssh, (const char *const *)target.argv, target.host, ret_fd,
+                             error);
 
-    if (target.session && virSnapErrorCode(cause) == VIR_ERR_NO_CONNECT)
-        return remoteConnectStarting(target.socket, error);
-
-    g_propagate_error(error, g_steal_pointer(&cause));
-    return -1;
+    *ret_fd = target.session ? remoteSessionConnect(error) :
+        virNetClientConnect(target.socket, error);
+    return *ret_fd >= 0;
 }
 
 static gboolean
@@ -221,13 +169,15 @@ remoteCall(virDomainSnapshotPtr snapshot, gboolean readonly, guint32 procedure,
     };
     virNetMessageHeader reply;
     g_autoptr(GBytes) payload = NULL;
-    int fd = remoteConnect(virDomainSnapshotGetConnect(snapshot), readonly, error);
+    remoteSSH ssh = { 0 };
+    int fd;
 
-    if (fd < 0)
+    if (!remoteConnect(virDomainSnapshotGetConnect(snapshot), readonly, &ssh, &fd, error))
         return NULL;
 
     payload = virNetClientCall(fd, &header, filter, args, &reply, error);
     close(fd);
+    remoteSSHClose(&ssh, payload ? NULL : error);
     if (payload && reply.status != VIR_NET_OK) {
         remoteErrorDecode(payload, error);
         return NULL;

@@ -30,6 +30,7 @@
 #include "qemu_snapshot_journal.h"
 #include "virtsnapshotd_dispatch.h"
 #include "virtsnapshotd_recovery.h"
+#include "virtsnapshotd_relay.h"
 #include "virtsnapshotd_sockets.h"
 
 /* as libvirt's max_client_requests */
@@ -47,6 +48,7 @@ struct _daemonState {
 typedef struct _daemonOptions daemonOptions;
 struct _daemonOptions {
     char *config_file;
+    char *relay;
     int timeout;
     gboolean background;
     gboolean verbose;
@@ -57,6 +59,7 @@ static void
 daemonOptionsClear(daemonOptions *options)
 {
     g_free(options->config_file);
+    g_free(options->relay);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(daemonOptions, daemonOptionsClear)
 
@@ -70,6 +73,9 @@ daemonParseOptions(int argc, char **argv, daemonOptions *options, GError **error
           N_("Go to the background when the sockets listen"), NULL },
         { "timeout", 't', 0, G_OPTION_ARG_INT, &options->timeout,
           N_("Exit after that many seconds without clients"), "SECONDS" },
+        { "relay", 0, 0, G_OPTION_ARG_FILENAME, &options->relay,
+          N_("Connect standard input and output to the daemon at SOCKET, or to the "
+             "session's, and be none"), "SOCKET" },
         { "verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose,
           N_("Log each step of a revert"), NULL },
         { "version", 'V', 0, G_OPTION_ARG_NONE, &options->version,
@@ -443,6 +449,10 @@ main(int argc, char **argv)
         g_print("virtsnapshotd (%s) %s\n", PACKAGE, PACKAGE_VERSION);
         return EXIT_SUCCESS;
     }
+
+    if (options.relay)
+        return virtsnapshotdRelay(options.relay, &error) ? EXIT_SUCCESS :
+            daemonFail(error);
 
     default_config = privileged ?
         g_strdup(SYSCONFDIR "/libvirt/virtsnapshotd.conf") :
