@@ -12,6 +12,7 @@
 #include "qemu_snapshot_driver.h"
 #include "virsnaperror.h"
 #include "virsnapfile.h"
+#include "virsnaphandover.h"
 
 /* libvirt 9.9.0 */
 #define REVERTS_EXTERNAL_SINCE 9009000
@@ -140,8 +141,7 @@ driverIsAlive(virConnectPtr conn)
 virConnectPtr
 qemuSnapshotDriverConnect(qemuSnapshotDriver *driver, GError **error)
 {
-    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
-        g_mutex_locker_new(&driver->conn_lock);
+    g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&driver->conn_lock);
 
     if (driver->conn && !driverIsAlive(driver->conn)) {
         virConnectClose(driver->conn);
@@ -186,20 +186,18 @@ driverFormatUUID(const unsigned char *uuid)
 void
 qemuSnapshotDriverLock(qemuSnapshotDriver *driver, const unsigned char *uuid)
 {
-    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
-        g_mutex_locker_new(&driver->lock);
+    g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&driver->lock);
     char *text = driverFormatUUID(uuid);
 
     while (g_hash_table_contains(driver->locked, text))
-        g_cond_wait(&driver->unlocked, &driver->lock);
+        virSnapCondWait(&driver->unlocked, &driver->lock, 0);
     g_hash_table_add(driver->locked, text);
 }
 
 gboolean
 qemuSnapshotDriverTryLock(qemuSnapshotDriver *driver, const unsigned char *uuid)
 {
-    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
-        g_mutex_locker_new(&driver->lock);
+    g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&driver->lock);
     g_autofree char *text = driverFormatUUID(uuid);
 
     if (g_hash_table_contains(driver->locked, text))
@@ -212,8 +210,7 @@ qemuSnapshotDriverTryLock(qemuSnapshotDriver *driver, const unsigned char *uuid)
 gboolean
 qemuSnapshotDriverIsLocked(qemuSnapshotDriver *driver, const unsigned char *uuid)
 {
-    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
-        g_mutex_locker_new(&driver->lock);
+    g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&driver->lock);
     g_autofree char *text = driverFormatUUID(uuid);
 
     return g_hash_table_contains(driver->locked, text);
@@ -222,8 +219,7 @@ qemuSnapshotDriverIsLocked(qemuSnapshotDriver *driver, const unsigned char *uuid
 gboolean
 qemuSnapshotDriverHasLocks(qemuSnapshotDriver *driver)
 {
-    g_autoptr(GMutexLocker) locker G_GNUC_UNUSED =
-        g_mutex_locker_new(&driver->lock);
+    g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&driver->lock);
 
     return g_hash_table_size(driver->locked) > 0;
 }
@@ -241,10 +237,10 @@ qemuSnapshotDriverUnlock(qemuSnapshotDriver *driver, const unsigned char *uuid)
 {
     g_autofree char *text = driverFormatUUID(uuid);
 
-    g_mutex_lock(&driver->lock);
+    virSnapMutexLock(&driver->lock);
     g_hash_table_remove(driver->locked, text);
     g_cond_broadcast(&driver->unlocked);
-    g_mutex_unlock(&driver->lock);
+    virSnapMutexUnlock(&driver->lock);
 
     if (driver->on_unlock)
         driver->on_unlock(driver->on_unlock_opaque);

@@ -19,6 +19,7 @@
 #include "qemu_snapshot_delete.h"
 #include "remote_error.h"
 #include "virsnaperror.h"
+#include "virsnaphandover.h"
 #include "virtsnapshotd_dispatch.h"
 #include "virtsnapshotd_jobs.h"
 #include "virtsnapshotd_request.h"
@@ -193,6 +194,7 @@ workGetDesc(dispatchCall *call)
 static gboolean
 workDone(void *opaque)
 {
+    virSnapTakeOver(opaque);
     callFinish(opaque);
     return G_SOURCE_REMOVE;
 }
@@ -202,6 +204,7 @@ work(void *data, void *opaque)
 {
     dispatchCall *call = data;
 
+    virSnapTakeOver(call);
     switch (call->kind) {
     case VIRTSNAPSHOTD_CALL_REVERT_XML:
         workRevert(call);
@@ -216,10 +219,18 @@ work(void *data, void *opaque)
         workGetDesc(call);
     }
 
+    virSnapHandOver(call);
     g_main_context_invoke(NULL, workDone, call);
 }
 
 /* The begin of a call */
+
+static void
+callWork(dispatchCall *call)
+{
+    virSnapHandOver(call);
+    g_thread_pool_push(call->dispatch->workers, call, NULL);
+}
 
 static void
 callGranted(gboolean granted, void *opaque)
@@ -230,7 +241,7 @@ callGranted(gboolean granted, void *opaque)
     call->exclusive = TRUE;
     if (callIsRevert(call))
         virtsnapshotdEventsBegin(dispatch->config.events, call->request.snapshot.uuid);
-    g_thread_pool_push(dispatch->workers, call, NULL);
+    callWork(call);
 }
 
 static void
@@ -315,7 +326,7 @@ callBegin(dispatchCall *call)
         virtsnapshotdJobsAdd(call->dispatch->jobs, call->request.snapshot.uuid,
                              VIRTSNAPSHOTD_JOB_EXCLUSIVE, callGranted, call);
     else if (own)
-        g_thread_pool_push(call->dispatch->workers, call, NULL);
+        callWork(call);
     else
         callWait(call);
 }

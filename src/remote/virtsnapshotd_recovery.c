@@ -5,6 +5,7 @@
 
 #include "config.h"
 
+#include "virsnaphandover.h"
 #include "virtsnapshotd_recovery.h"
 
 /* Seconds. A look at an empty folder costs nothing; what can't be done is not tried,
@@ -26,21 +27,21 @@ recoveryRun(void *opaque)
     virtsnapshotdRecovery *recovery = opaque;
     gint64 wait = WAIT_FIRST;
 
-    g_mutex_lock(&recovery->lock);
+    virSnapMutexLock(&recovery->lock);
     while (!recovery->stopping) {
         gint64 until;
 
-        g_mutex_unlock(&recovery->lock);
+        virSnapMutexUnlock(&recovery->lock);
         wait = qemuSnapshotRecoverAll(recovery->driver) == 0 ? WAIT_FIRST :
             MIN(wait * 2, WAIT_MAX);
-        g_mutex_lock(&recovery->lock);
+        virSnapMutexLock(&recovery->lock);
 
         until = g_get_monotonic_time() + wait * G_TIME_SPAN_SECOND;
         while (!recovery->stopping &&
-               g_cond_wait_until(&recovery->wake, &recovery->lock, until))
+               virSnapCondWait(&recovery->wake, &recovery->lock, until))
             continue;
     }
-    g_mutex_unlock(&recovery->lock);
+    virSnapMutexUnlock(&recovery->lock);
 
     return NULL;
 }
@@ -63,10 +64,10 @@ virtsnapshotdRecoveryFree(virtsnapshotdRecovery *recovery)
     if (!recovery)
         return;
 
-    g_mutex_lock(&recovery->lock);
+    virSnapMutexLock(&recovery->lock);
     recovery->stopping = TRUE;
     g_cond_signal(&recovery->wake);
-    g_mutex_unlock(&recovery->lock);
+    virSnapMutexUnlock(&recovery->lock);
 
     g_thread_join(recovery->thread);
     g_cond_clear(&recovery->wake);

@@ -51,10 +51,9 @@ struct _virNetServerListener {
 };
 
 struct _virNetServerClient {
-    gatomicrefcount refs;
+    grefcount refs;
     gboolean readonly;
 
-    /* the loop's thread only */
     virNetServer *server;     /* NULL: closed */
     virNetChannel *channel;
     guint calls;              /* taken and not done yet */
@@ -65,14 +64,14 @@ struct _virNetServerClient {
 virNetServerClient *
 virNetServerClientRef(virNetServerClient *client)
 {
-    g_atomic_ref_count_inc(&client->refs);
+    g_ref_count_inc(&client->refs);
     return client;
 }
 
 void
 virNetServerClientUnref(virNetServerClient *client)
 {
-    if (g_atomic_ref_count_dec(&client->refs)) {
+    if (g_ref_count_dec(&client->refs)) {
         virNetChannelUnref(client->channel);
         g_free(client);
     }
@@ -237,44 +236,14 @@ virNetServerClientDone(virNetServerClient *client)
     clientGoOn(client);
 }
 
-typedef struct _clientReply clientReply;
-struct _clientReply {
-    virNetServerClient *client;
-    GBytes *message;
-};
-
-static gboolean
-clientQueueReply(void *opaque)
-{
-    clientReply *reply = opaque;
-
-    if (reply->client->server) {
-        virNetChannelSend(reply->client->channel, reply->message);
-        virNetServerClientDone(reply->client);
-    }
-
-    return G_SOURCE_REMOVE;
-}
-
-static void
-clientReplyFree(void *opaque)
-{
-    clientReply *reply = opaque;
-
-    virNetServerClientUnref(reply->client);
-    g_bytes_unref(reply->message);
-    g_free(reply);
-}
-
 void
 virNetServerClientReply(virNetServerClient *client, GBytes *message)
 {
-    clientReply *reply = g_new0(clientReply, 1);
+    if (!client->server)
+        return;
 
-    reply->client = virNetServerClientRef(client);
-    reply->message = g_bytes_ref(message);
-    g_main_context_invoke_full(NULL, G_PRIORITY_DEFAULT, clientQueueReply,
-                               reply, clientReplyFree);
+    virNetChannelSend(client->channel, message);
+    virNetServerClientDone(client);
 }
 
 static gboolean
@@ -312,7 +281,7 @@ listenerIn(guint32 events, void *opaque)
     }
 
     client = g_new0(virNetServerClient, 1);
-    g_atomic_ref_count_init(&client->refs);
+    g_ref_count_init(&client->refs);
     client->server = server;
     client->channel = virNetChannelNew(server->watcher, fd, &clientFuncs, client);
     client->readonly = listener->readonly;

@@ -12,7 +12,7 @@
 typedef struct _virNetServer virNetServer;
 typedef struct _virNetServerClient virNetServerClient;
 
-/* All are called in the loop's thread. */
+/* All of these are called, and all functions below are to be, in the loop's thread. */
 typedef struct _virNetServerConfig virNetServerConfig;
 struct _virNetServerConfig {
     guint max_clients;           /* then others wait to be accepted */
@@ -56,17 +56,17 @@ virNetServerClient *virNetServerClientRef(virNetServerClient *client);
 void virNetServerClientUnref(virNetServerClient *client);
 gboolean virNetServerClientIsReadonly(const virNetServerClient *client);
 
-/* In the loop's thread alone. NULL once it is closed. */
+/* NULL once it is closed. */
 virNetChannel *virNetServerClientGetChannel(virNetServerClient *client);
 void virNetServerClientClose(virNetServerClient *client);
 
-/* What belongs to the client, for `closed` to free; in the loop's thread alone. */
+/* What belongs to the client, for `closed` to free. */
 void virNetServerClientSetData(virNetServerClient *client, void *data);
 void *virNetServerClientGetData(virNetServerClient *client);
 
-/* One call that was taken needs no answer from here. In the loop's thread alone. */
+/* One call that was taken needs no answer from here. */
 void virNetServerClientDone(virNetServerClient *client);
 
-/* Sends the reply to one call that was taken; from any thread. A client that is gone,
- * or goes, does not get it, which is no error. */
+/* Sends the reply to one call that was taken. A client that is gone, or goes, does not
+ * get it, which is no error. */
 void virNetServerClientReply(virNetServerClient *client, GBytes *message);
