@@ -175,6 +175,7 @@ def test_domain_is_undefined(host):
         result = gate.end(call)
     assert vm.name not in [dom.name() for dom in host.conn.listAllDomains()]
     check_refused(result, libvirt.VIR_ERR_NO_DOMAIN, vm.name)
+    host.wait_for_recovery()  # whether it may be undone is not known at first
     assert overlays_made(vm) == []
 
 
