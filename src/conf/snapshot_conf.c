@@ -167,6 +167,20 @@ virDomainSnapshotInfoParse(const char *xml, GError **error)
     return g_steal_pointer(&info);
 }
 
+virDomainSnapshotLocation
+virDomainSnapshotInfoGetLocation(const virDomainSnapshotInfo *info, const char *target,
+                                 const char *file)
+{
+    for (guint i = 0; i < info->disks->len; i++) {
+        const virDomainSnapshotDisk *disk = g_ptr_array_index(info->disks, i);
+
+        if (g_str_equal(disk->name, target) || g_strcmp0(disk->name, file) == 0)
+            return disk->location;
+    }
+
+    return VIR_DOMAIN_SNAPSHOT_LOCATION_NONE;
+}
+
 gboolean
 virDomainSnapshotInfoIsExternal(const virDomainSnapshotInfo *info)
 {

@@ -38,6 +38,12 @@ virDomainSnapshotInfo *virDomainSnapshotInfoParse(const char *xml, GError **erro
 void virDomainSnapshotInfoFree(virDomainSnapshotInfo *info);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomainSnapshotInfo, virDomainSnapshotInfoFree)
 
+/* What the snapshot holds of the disk, which is named by its target or by its source
+ * file (NULL: it has none); NONE of one that it does not name. */
+virDomainSnapshotLocation
+virDomainSnapshotInfoGetLocation(const virDomainSnapshotInfo *info, const char *target,
+                                 const char *file);
+
 /* Whether any part of it is outside of the disks' own images. */
 gboolean virDomainSnapshotInfoIsExternal(const virDomainSnapshotInfo *info);
 

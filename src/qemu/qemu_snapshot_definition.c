@@ -21,7 +21,7 @@ keepsPresent(const qemuSnapshotSource *source, const virDomainDisk *then)
                             g_str_equal(then->device, "lun")))
         return FALSE;
 
-    return qemuSnapshotSourceLocation(source, then) !=
+    return virDomainSnapshotInfoGetLocation(source->info, then->target, then->file) !=
         VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL;
 }
 

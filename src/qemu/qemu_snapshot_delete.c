@@ -14,7 +14,6 @@
 
 #include "config.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "qemu_snapshot_delete.h"
@@ -65,21 +64,6 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(deleteState, deleteStateClear)
 
 /* What there is */
 
-/* An internal one is in its image, whatever else is written there. */
-static gboolean
-isInternal(const virDomainSnapshotInfo *info, const virDomainDisk *disk)
-{
-    for (guint i = 0; info && i < info->disks->len; i++) {
-        const virDomainSnapshotDisk *entry = g_ptr_array_index(info->disks, i);
-
-        if (g_str_equal(entry->name, disk->target) ||
-            g_strcmp0(entry->name, disk->file) == 0)
-            return entry->location == VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL;
-    }
-
-    return FALSE;
-}
-
 static void
 addChains(deleteState *state, GPtrArray *disks, const char *owner, gboolean own,
           const virDomainSnapshotInfo *info)
@@ -95,7 +79,9 @@ addChains(deleteState *state, GPtrArray *disks, const char *owner, gboolean own,
         chain->owner = g_strdup(owner);
         chain->own = own;
         chain->snapshot = info ? g_strdup(info->name) : NULL;
-        if (isInternal(info, disk))
+        /* an internal one is in its image, whatever else is written there */
+        if (info && virDomainSnapshotInfoGetLocation(info, disk->target, disk->file) ==
+            VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL)
             g_ptr_array_remove_index(chain->images, 0);
         g_ptr_array_add(state->chains, chain);
     }
@@ -120,37 +106,6 @@ addSnapshot(deleteState *state, const virDomainSnapshotInfo *info, const char *d
     }
 
     return TRUE;
-}
-
-static GPtrArray *
-readSnapshots(virDomainPtr dom, GError **error)
-{
-    g_autoptr(GPtrArray) infos =
-        g_ptr_array_new_with_free_func((GDestroyNotify)virDomainSnapshotInfoFree);
-    const char *name = virDomainGetName(dom);
-    virDomainSnapshotPtr *snaps = NULL;
-    gboolean ok = virDomainListAllSnapshots(dom, &snaps, 0) >= 0;
-
-    if (!ok)
-        virSnapErrorSetLibvirt(error, _("cannot list the snapshots of domain '%s'"), name);
-
-    for (gsize i = 0; snaps && snaps[i]; i++) {
-        char *xml = ok ?
-            virDomainSnapshotGetXMLDesc(snaps[i], VIR_DOMAIN_SNAPSHOT_XML_SECURE) : NULL;
-        virDomainSnapshotInfo *info = NULL;
-
-        if (ok && !xml)
-            virSnapErrorSetLibvirt(error, _("cannot read a snapshot of domain '%s'"),
-                                   name);
-        if (xml && (info = virDomainSnapshotInfoParse(xml, error)))
-            g_ptr_array_add(infos, info);
-        ok = ok && info;
-        free(xml);
-        virDomainSnapshotFree(snaps[i]);
-    }
-    free(snaps);
-
-    return ok ? g_steal_pointer(&infos) : NULL;
 }
 
 static gboolean
@@ -183,42 +138,12 @@ addDomain(deleteState *state, virDomainPtr dom, GPtrArray *infos, gboolean own,
     return TRUE;
 }
 
-/* One that has been undefined meanwhile needs nothing. */
 static gboolean
-addOther(deleteState *state, virDomainPtr dom, GError **error)
+addOther(virDomainPtr dom, void *opaque, GError **error)
 {
-    g_autoptr(GError) cause = NULL;
-    g_autoptr(GPtrArray) infos = readSnapshots(dom, &cause);
+    g_autoptr(GPtrArray) infos = qemuSnapshotReadInfos(dom, error);
 
-    if ((infos && addDomain(state, dom, infos, FALSE, &cause)) ||
-        virSnapErrorCode(cause) == VIR_ERR_NO_DOMAIN)
-        return TRUE;
-
-    g_propagate_error(error, g_steal_pointer(&cause));
-    return FALSE;
-}
-
-static gboolean
-addOthers(deleteState *state, const unsigned char *uuid, GError **error)
-{
-    unsigned char other[VIR_UUID_BUFLEN];
-    virDomainPtr *doms = NULL;
-    gboolean ok = TRUE;
-
-    if (virConnectListAllDomains(virDomainGetConnect(state->dom), &doms, 0) < 0) {
-        virSnapErrorSetLibvirt(error, _("cannot list the domains"));
-        return FALSE;
-    }
-
-    for (gsize i = 0; doms[i]; i++) {
-        if (ok && virDomainGetUUID(doms[i], other) == 0 &&
-            memcmp(uuid, other, sizeof(other)) != 0)
-            ok = addOther(state, doms[i], error);
-        virDomainFree(doms[i]);
-    }
-    free(doms);
-
-    return ok;
+    return infos && addDomain(opaque, dom, infos, FALSE, error);
 }
 
 /* What goes */
@@ -404,13 +329,13 @@ checkSnapshot(const deleteState *state, const virDomainSnapshotInfo *info, GErro
 static gboolean
 deleteCheck(deleteState *state, const qemuSnapshotRequest *request, GError **error)
 {
-    if (!(state->infos = readSnapshots(state->dom, error)))
+    if (!(state->infos = qemuSnapshotReadInfos(state->dom, error)))
         return FALSE;
 
     state->chains = g_ptr_array_new_with_free_func(deleteChainFree);
     chooseDeleted(state, request);
     if (!addDomain(state, state->dom, state->infos, TRUE, error) ||
-        !addOthers(state, request->uuid, error))
+        !qemuSnapshotEachDomain(state->dom, FALSE, addOther, state, error))
         return FALSE;
 
     for (guint i = 0; i < state->infos->len; i++) {
@@ -430,6 +355,7 @@ qemuSnapshotDeleteCheck(qemuSnapshotDriver *driver, const qemuSnapshotRequest *r
 {
     g_auto(deleteState) state = { 0 };
     virConnectPtr conn;
+    virErrorPtr last;
     gboolean ok;
 
     if (request->flags & VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
@@ -437,9 +363,16 @@ qemuSnapshotDeleteCheck(qemuSnapshotDriver *driver, const qemuSnapshotRequest *r
     if (!(conn = qemuSnapshotDriverConnect(driver, error)))
         return FALSE;
 
-    /* one that isn't there libvirt has its own words for */
-    state.dom = virDomainLookupByUUID(conn, request->uuid);
-    ok = !state.dom || deleteCheck(&state, request, error);
+    if ((state.dom = virDomainLookupByUUID(conn, request->uuid))) {
+        ok = deleteCheck(&state, request, error);
+    } else {
+        /* for one that isn't there libvirt has its own words */
+        last = virGetLastError();
+        ok = last && last->code == VIR_ERR_NO_DOMAIN;
+        if (!ok)
+            virSnapErrorSetLibvirt(error, _("cannot find domain '%s'"), request->domain);
+    }
+
     deleteStateClear(&state);
     virConnectClose(conn);
     return ok;

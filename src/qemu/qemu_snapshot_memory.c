@@ -159,7 +159,7 @@ qemuSnapshotMemoryCheckDisks(const qemuSnapshotSource *source, GError **error)
         const char *file = presentFile(source, disk);
 
         if (disk->readonly || !disk->file ||
-            qemuSnapshotSourceLocation(source, disk) !=
+            virDomainSnapshotInfoGetLocation(source->info, disk->target, disk->file) !=
                 VIR_DOMAIN_SNAPSHOT_LOCATION_NONE ||
             (g_str_equal(file, disk->file) && !isNewer(file, &memory)))
             continue;

@@ -199,7 +199,7 @@ planAddDisks(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
     for (guint i = 0; i < source->state_disks->len; i++) {
         virDomainDisk *disk = g_ptr_array_index(source->state_disks, i);
 
-        switch (qemuSnapshotSourceLocation(source, disk)) {
+        switch (virDomainSnapshotInfoGetLocation(source->info, disk->target, disk->file)) {
         case VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL:
             if (planWantsDisk(source, disk) &&
                 !planAddDisk(plan, source, disk, error))

@@ -192,20 +192,3 @@ qemuSnapshotSourceRead(virConnectPtr conn, const qemuSnapshotRequest *request,
     source->tree = qemuSnapshotTreeRead(source->dom, request->snapshot, error);
     return source->tree ? g_steal_pointer(&source) : NULL;
 }
-
-virDomainSnapshotLocation
-qemuSnapshotSourceLocation(const qemuSnapshotSource *source,
-                           const virDomainDisk *disk)
-{
-    GPtrArray *entries = source->info->disks;
-
-    for (guint i = 0; i < entries->len; i++) {
-        virDomainSnapshotDisk *entry = g_ptr_array_index(entries, i);
-
-        if (g_str_equal(entry->name, disk->target) ||
-            g_strcmp0(entry->name, disk->file) == 0)
-            return entry->location;
-    }
-
-    return VIR_DOMAIN_SNAPSHOT_LOCATION_NONE;
-}

@@ -46,9 +46,3 @@ qemuSnapshotSource *qemuSnapshotSourceRead(virConnectPtr conn,
                                            GError **error);
 void qemuSnapshotSourceFree(qemuSnapshotSource *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotSource, qemuSnapshotSourceFree)
-
-/* What the target's <disks> say of the disk: the entry goes by target, or by the
- * path of the image at snapshot time. NONE where there is no entry. */
-virDomainSnapshotLocation
-qemuSnapshotSourceLocation(const qemuSnapshotSource *source,
-                           const virDomainDisk *disk);

@@ -203,15 +203,16 @@ undoStop(qemuSnapshotRevertState *state, GError **error)
 
     if (!virSnapFault("domain-restart", error))
         return FALSE;
-    noteStart(state);
-    if (virDomainCreateWithFlags(plan->dom, flags) == 0)
+    if (virDomainCreateWithFlags(plan->dom, flags) == 0) {
+        noteStart(state);
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
                     _("domain '%s' had been stopped and was started again on its "
                       "old disks"), plan->domain);
-    else
+    } else {
         virSnapErrorSetLibvirt(error, _("domain '%s' had been stopped and can't be "
                                         "started again on its old disks"),
                                plan->domain);
+    }
     return virDomainIsActive(plan->dom) >= 0;
 }
 
@@ -231,9 +232,12 @@ static gboolean
 stepDefine(qemuSnapshotRevertState *state, GError **error)
 {
     /* stopping took its time: it may have been defined or snapshotted since */
+    if (!qemuSnapshotGuardCheck(state->plan->guard, error) ||
+        !define(state->plan, state->plan->new_xml, error))
+        return FALSE;
+
     noteEvent(state, VIR_DOMAIN_EVENT_DEFINED);
-    return qemuSnapshotGuardCheck(state->plan->guard, error) &&
-        define(state->plan, state->plan->new_xml, error);
+    return TRUE;
 }
 
 gboolean
@@ -332,10 +336,11 @@ qemuSnapshotStepStart(qemuSnapshotRevertState *state, GError **error)
         !virSnapFault("domain-start", error))
         return FALSE;
 
-    noteStart(state);
     started = (plan->start == QEMU_SNAPSHOT_START_RESTORE ? restore(plan) :
                                                             boot(plan)) == 0;
-    if (!started)
+    if (started)
+        noteStart(state);
+    else
         virSnapErrorSetLibvirt(error, _("cannot start domain '%s' on the reverted "
                                         "disks"), plan->domain);
 

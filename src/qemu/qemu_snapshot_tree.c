@@ -165,56 +165,71 @@ treeAddSnapshot(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
         treeAddDefinition(tree, info, TRUE, error);
 }
 
-static gboolean
-treeAddXML(qemuSnapshotTree *tree, virDomainSnapshotPtr snap, const char *target,
-           GError **error)
+static virDomainSnapshotInfo *
+readInfo(virDomainSnapshotPtr snap, const char *domain, GError **error)
 {
     char *xml = virDomainSnapshotGetXMLDesc(snap, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
-    g_autoptr(virDomainSnapshotInfo) info = NULL;
+    virDomainSnapshotInfo *info;
 
     if (!xml) {
-        virSnapErrorSetLibvirt(error, _("cannot read a snapshot of domain '%s'"),
-                               tree->domain);
-        return FALSE;
+        virSnapErrorSetLibvirt(error, _("cannot read a snapshot of domain '%s'"), domain);
+        return NULL;
     }
 
     info = virDomainSnapshotInfoParse(xml, error);
     free(xml);
-    return info && treeAddSnapshot(tree, info, target, error);
+    return info;
 }
 
-static void
-freeSnapshots(virDomainSnapshotPtr *snaps)
+GPtrArray *
+qemuSnapshotReadInfos(virDomainPtr dom, GError **error)
 {
-    for (gsize i = 0; snaps && snaps[i]; i++)
+    g_autoptr(GPtrArray) infos =
+        g_ptr_array_new_with_free_func((GDestroyNotify)virDomainSnapshotInfoFree);
+    const char *name = virDomainGetName(dom);
+    virDomainSnapshotPtr *snaps = NULL;
+    gboolean ok = TRUE;
+
+    if (virDomainListAllSnapshots(dom, &snaps, 0) < 0) {
+        virSnapErrorSetLibvirt(error, _("cannot list the snapshots of domain '%s'"), name);
+        return NULL;
+    }
+
+    for (gsize i = 0; snaps[i]; i++) {
+        virDomainSnapshotInfo *info = ok ? readInfo(snaps[i], name, error) : NULL;
+
+        if (info)
+            g_ptr_array_add(infos, info);
+        ok = info != NULL;
         virDomainSnapshotFree(snaps[i]);
+    }
     free(snaps);
+
+    return ok ? g_steal_pointer(&infos) : NULL;
 }
 
 qemuSnapshotTree *
 qemuSnapshotTreeRead(virDomainPtr dom, const char *target, GError **error)
 {
-    g_autoptr(qemuSnapshotTree) tree = g_new0(qemuSnapshotTree, 1);
-    virDomainSnapshotPtr *snaps = NULL;
-    gboolean ok = TRUE;
+    g_autoptr(GPtrArray) infos = qemuSnapshotReadInfos(dom, error);
+    g_autoptr(qemuSnapshotTree) tree = NULL;
 
+    if (!infos)
+        return NULL;
+
+    tree = g_new0(qemuSnapshotTree, 1);
     tree->domain = g_strdup(virDomainGetName(dom));
     tree->names = g_ptr_array_new_with_free_func(g_free);
     tree->paths = newTable();
     tree->states = newTable();
     tree->made = newTable();
 
-    if (virDomainListAllSnapshots(dom, &snaps, 0) < 0) {
-        virSnapErrorSetLibvirt(error, _("cannot list the snapshots of domain '%s'"),
-                               tree->domain);
-        return NULL;
+    for (guint i = 0; i < infos->len; i++) {
+        if (!treeAddSnapshot(tree, g_ptr_array_index(infos, i), target, error))
+            return NULL;
     }
 
-    for (gsize i = 0; ok && snaps[i]; i++)
-        ok = treeAddXML(tree, snaps[i], target, error);
-    freeSnapshots(snaps);
-
-    return ok ? g_steal_pointer(&tree) : NULL;
+    return g_steal_pointer(&tree);
 }
 
 GPtrArray *
@@ -242,8 +257,48 @@ qemuSnapshotReadDisks(virDomainPtr dom, unsigned int flags, xmlDoc **ret_doc,
     return disks;
 }
 
+/* A domain that was undefined or whose snapshots went meanwhile isn't there to
+ * be asked; one that still is must be. */
 static gboolean
-othersAddDomain(GHashTable *others, virDomainPtr dom, GError **error)
+tryDomain(virDomainPtr dom, qemuSnapshotDomainFunc func, void *opaque, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (func(dom, opaque, &cause) || virSnapErrorCode(cause) == VIR_ERR_NO_DOMAIN)
+        return TRUE;
+
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
+}
+
+gboolean
+qemuSnapshotEachDomain(virDomainPtr dom, gboolean own, qemuSnapshotDomainFunc func,
+                       void *opaque, GError **error)
+{
+    virDomainPtr *doms = NULL;
+    unsigned char uuid[VIR_UUID_BUFLEN];
+    unsigned char other[VIR_UUID_BUFLEN];
+    gboolean ok = TRUE;
+
+    if (virDomainGetUUID(dom, uuid) < 0 ||
+        virConnectListAllDomains(virDomainGetConnect(dom), &doms, 0) < 0) {
+        virSnapErrorSetLibvirt(error, _("cannot list the domains"));
+        return FALSE;
+    }
+
+    for (gsize i = 0; doms[i]; i++) {
+        if (ok && virDomainGetUUID(doms[i], other) == 0 &&
+            (own || memcmp(uuid, other, sizeof(uuid)) != 0))
+            ok = tryDomain(doms[i], func, opaque, error);
+        virDomainFree(doms[i]);
+    }
+    free(doms);
+
+    return ok;
+}
+
+static gboolean
+addDomain(virDomainPtr dom, void *table, GError **error)
 {
     const char *name = virDomainGetName(dom);
     unsigned int last = virDomainIsActive(dom) == 0 ? 0 : VIR_DOMAIN_XML_INACTIVE;
@@ -257,57 +312,23 @@ othersAddDomain(GHashTable *others, virDomainPtr dom, GError **error)
 
         if (!disks)
             return FALSE;
-        addDisks(others, disks, name);
+        addDisks(table, disks, name);
     }
 
     if (!(tree = qemuSnapshotTreeRead(dom, NULL, error)))
         return FALSE;
     g_hash_table_iter_init(&iter, tree->states);
     while (g_hash_table_iter_next(&iter, &key, NULL))
-        g_hash_table_insert(others, g_strdup(key), g_strdup(name));
+        g_hash_table_insert(table, g_strdup(key), g_strdup(name));
 
     return TRUE;
-}
-
-/* A domain that was undefined or whose snapshots went meanwhile isn't there to
- * be asked; one that still is must be. */
-static gboolean
-othersTryDomain(GHashTable *others, virDomainPtr dom, GError **error)
-{
-    g_autoptr(GError) cause = NULL;
-
-    if (othersAddDomain(others, dom, &cause))
-        return TRUE;
-
-    if (virSnapErrorCode(cause) == VIR_ERR_NO_DOMAIN)
-        return TRUE;
-
-    g_propagate_error(error, g_steal_pointer(&cause));
-    return FALSE;
 }
 
 GHashTable *
 qemuSnapshotReadDomains(virDomainPtr dom, gboolean own, GError **error)
 {
-    g_autoptr(GHashTable) others = newTable();
-    virDomainPtr *doms = NULL;
-    unsigned char uuid[VIR_UUID_BUFLEN];
-    unsigned char other[VIR_UUID_BUFLEN];
-    gboolean ok = TRUE;
+    g_autoptr(GHashTable) table = newTable();
 
-    if (virDomainGetUUID(dom, uuid) < 0 ||
-        virConnectListAllDomains(virDomainGetConnect(dom), &doms, 0) < 0) {
-        virSnapErrorSetLibvirt(error, _("cannot list the domains"));
-        return NULL;
-    }
-
-    for (gsize i = 0; doms[i]; i++) {
-        if (ok && virDomainGetUUID(doms[i], other) == 0 &&
-            (own || memcmp(uuid, other, sizeof(uuid)) != 0))
-            ok = othersTryDomain(others, doms[i], error);
-        virDomainFree(doms[i]);
-    }
-    free(doms);
-
-    return ok ? g_steal_pointer(&others) : NULL;
+    return qemuSnapshotEachDomain(dom, own, addDomain, table, error) ?
+        g_steal_pointer(&table) : NULL;
 }

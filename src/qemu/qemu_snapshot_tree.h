@@ -28,6 +28,9 @@ struct _qemuSnapshotTree {
     gboolean has_children;    /* the target has */
 };
 
+/* The snapshots of dom; of virDomainSnapshotInfo (snapshot_conf.h). */
+GPtrArray *qemuSnapshotReadInfos(virDomainPtr dom, GError **error);
+
 /* Reads all snapshots of dom; `target` is the name of the one that matters for
  * has_children. */
 qemuSnapshotTree *qemuSnapshotTreeRead(virDomainPtr dom, const char *target,
@@ -48,6 +51,14 @@ GPtrArray *qemuSnapshotReadChain(const char *file, const char *format);
  * be NULL. */
 GPtrArray *qemuSnapshotReadDisks(virDomainPtr dom, unsigned int flags,
                                  xmlDoc **ret_doc, GError **error);
+
+/* Calls func for each domain of the same libvirt, without dom unless own, until it
+ * returns FALSE; a domain that goes meanwhile is passed over. */
+typedef gboolean (*qemuSnapshotDomainFunc)(virDomainPtr dom, void *opaque,
+                                           GError **error);
+gboolean qemuSnapshotEachDomain(virDomainPtr dom, gboolean own,
+                                qemuSnapshotDomainFunc func, void *opaque,
+                                GError **error);
 
 /* file key -> domain: the images that any domain of the same libvirt stands on, now,
  * when next started, or in one of its snapshots; without dom unless own. */

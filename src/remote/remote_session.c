@@ -66,17 +66,11 @@ sessionConnectStarting(const char *path, GError **error)
     return fd;
 }
 
-char *
-remoteSessionSocket(void)
-{
-    return g_build_filename(g_get_user_runtime_dir(), "libvirt", "virtsnapshotd-sock",
-                            NULL);
-}
-
 int
 remoteSessionConnect(GError **error)
 {
-    g_autofree char *path = remoteSessionSocket();
+    g_autofree char *path = g_build_filename(g_get_user_runtime_dir(), "libvirt",
+                                             "virtsnapshotd-sock", NULL);
     g_autoptr(GError) cause = NULL;
     int fd = virNetClientConnect(path, &cause);
 

@@ -7,8 +7,5 @@
 
 #include <glib.h>
 
-/* Where it listens; the caller frees it with g_free(). */
-char *remoteSessionSocket(void);
-
 /* A descriptor connected to it, or -1. It is started where it does not run. */
 int remoteSessionConnect(GError **error);

@@ -40,21 +40,17 @@ remoteTargetClear(remoteTarget *target)
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(remoteTarget, remoteTargetClear)
 
-static char *
-remoteURISocket(GUri *uri)
+/* Empty where it has none, NULL where they can't be parsed. */
+static GHashTable *
+remoteURIParameters(GUri *uri)
 {
-    g_autoptr(GHashTable) params = NULL;
+    const char *query = g_uri_get_query(uri);
 
-    if (!g_uri_get_query(uri))
-        return NULL;
-
-    params = g_uri_parse_params(g_uri_get_query(uri), -1, "&;",
-                                G_URI_PARAMS_NONE, NULL);
-    return params ? g_strdup(g_hash_table_lookup(params, "socket")) : NULL;
+    return g_uri_parse_params(query ? query : "", -1, "&;", G_URI_PARAMS_NONE, NULL);
 }
 
 static gboolean
-remoteCheckURI(GUri *uri, const char *text, GError **error)
+remoteCheckURI(GUri *uri, const char *socket, const char *text, GError **error)
 {
     const char *scheme = g_uri_get_scheme(uri);
     const char *host = g_uri_get_host(uri);
@@ -75,7 +71,7 @@ remoteCheckURI(GUri *uri, const char *text, GError **error)
     }
 
     if (!g_str_equal(g_uri_get_path(uri), "/system") &&
-        !g_str_equal(g_uri_get_path(uri), "/session") && !remoteURISocket(uri)) {
+        !g_str_equal(g_uri_get_path(uri), "/session") && !socket) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
                     _("the connection '%s' is neither to the system nor to the "
                       "session daemon"), text);
@@ -91,6 +87,7 @@ remoteFindTarget(virConnectPtr conn, gboolean readonly, remoteTarget *target,
 {
     g_autofree char *text = virConnectGetURI(conn);
     g_autoptr(GUri) uri = NULL;
+    g_autoptr(GHashTable) params = NULL;
     const char *host;
 
     if (!text) {
@@ -104,10 +101,11 @@ remoteFindTarget(virConnectPtr conn, gboolean readonly, remoteTarget *target,
         return FALSE;
     }
 
-    if (!remoteCheckURI(uri, text, error))
+    if ((params = remoteURIParameters(uri)))
+        target->socket = g_strdup(g_hash_table_lookup(params, "socket"));
+    if (!remoteCheckURI(uri, target->socket, text, error))
         return FALSE;
 
-    target->socket = remoteURISocket(uri);
     target->session = !target->socket && g_str_equal(g_uri_get_path(uri), "/session");
     if (!target->socket && !target->session)
         target->socket = g_build_filename(SYSTEM_RUN_DIR,
@@ -117,7 +115,7 @@ remoteFindTarget(virConnectPtr conn, gboolean readonly, remoteTarget *target,
         return TRUE;
 
     target->host = g_strdup(host);
-    target->argv = remoteSSHCommand(uri, target->socket, error);
+    target->argv = remoteSSHCommand(uri, params, target->socket, error);
     return target->argv != NULL;
 }
 

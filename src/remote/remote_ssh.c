@@ -65,12 +65,9 @@ sshFlag(GHashTable *params, const char *name)
 }
 
 char **
-remoteSSHCommand(GUri *uri, const char *socket, GError **error)
+remoteSSHCommand(GUri *uri, GHashTable *params, const char *socket, GError **error)
 {
     g_autoptr(GStrvBuilder) argv = g_strv_builder_new();
-    const char *query = g_uri_get_query(uri);
-    g_autoptr(GHashTable) params = query ?
-        g_uri_parse_params(query, -1, "&;", G_URI_PARAMS_NONE, NULL) : NULL;
     const char *command = sshParameter(params, "command");
     const char *keyfile = sshParameter(params, "keyfile");
     const char *user = g_uri_get_userinfo(uri);

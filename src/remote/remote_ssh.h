@@ -17,11 +17,12 @@ struct _remoteSSH {
 };
 
 /* The command that connects its standard input and output to the virtsnapshotd at
- * `socket`, or that of the session where that is NULL, on the URI's host. Of the URI's
- * parameters those that libvirt has for ssh are heeded: command, keyfile, no_tty,
- * no_verify. NULL where host or user would be taken for an option. Freed with
+ * `socket`, or that of the session where that is NULL, on the URI's host. Of its
+ * parameters, as g_uri_parse_params() gives them, or NULL, those that libvirt has for
+ * ssh are heeded: command, keyfile, no_tty, no_verify. NULL where host or user would be taken for an option. Freed with
  * g_strfreev(). */
-char **remoteSSHCommand(GUri *uri, const char *socket, GError **error);
+char **remoteSSHCommand(GUri *uri, GHashTable *params, const char *socket,
+                        GError **error);
 
 /* Runs it; *ret_fd is the descriptor to talk over, which the caller closes. */
 gboolean remoteSSHOpen(remoteSSH *ssh, const char *const *argv, const char *host,

@@ -2,6 +2,8 @@
  *
  * virtsnapshotd.c: the daemon that reverts domains to external snapshots
  *
+ * It passes on what libvirt's own clients say, so that they can revert through it.
+ *
  * Run by root it serves the system's libvirt, run by anyone else that user's
  * session. It owns two sockets (one in session mode), which systemd may open for
  * it, and keeps no state of its own: domains and snapshots are libvirt's.

@@ -401,7 +401,7 @@ virtsnapshotdDispatchTaken(virtsnapshotdDispatch *dispatch, virNetServerClient *
     }
 
     /* Events and streams need no answer, and none of our procedures has any. */
-    if (taken->header.type != VIR_NET_CALL && taken->header.type != VIR_NET_CALL_WITH_FDS) {
+    if (!virNetMessageIsCall(&taken->header)) {
         virNetTakenFree(taken);
         return;
     }

@@ -290,7 +290,7 @@ virtsnapshotdForwardRefuse(virNetServerClient *client, virNetTaken *taken)
     forwardClient *fc = virNetServerClientGetData(client);
     g_autoptr(GBytes) reply = NULL;
 
-    if (taken->header.type != VIR_NET_CALL && taken->header.type != VIR_NET_CALL_WITH_FDS)
+    if (!virNetMessageIsCall(&taken->header))
         return;
 
     reply = remoteErrorEncode(&taken->header, VIR_FROM_RPC, fc->error);

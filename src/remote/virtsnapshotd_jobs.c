@@ -21,6 +21,7 @@ struct _virtsnapshotdJobs {
     GQueue waiting;              /* of virtsnapshotdJob, of all domains */
 };
 
+typedef struct _virtsnapshotdJob virtsnapshotdJob;
 struct _virtsnapshotdJob {
     virtsnapshotdJobs *jobs;
     unsigned char uuid[VIR_UUID_BUFLEN];
@@ -31,12 +32,20 @@ struct _virtsnapshotdJob {
 };
 
 static void
+jobFree(virtsnapshotdJob *job)
+{
+    g_queue_remove(&job->jobs->waiting, job);
+    g_clear_handle_id(&job->timer, g_source_remove);
+    g_free(job);
+}
+
+static void
 jobFinish(virtsnapshotdJob *job, gboolean granted)
 {
     virtsnapshotdJobFunc func = job->func;
     void *opaque = job->opaque;
 
-    virtsnapshotdJobCancel(job);
+    jobFree(job);
     func(granted, opaque);
 }
 
@@ -75,7 +84,7 @@ jobIsBehind(const virtsnapshotdJob *job, GList *link)
     return FALSE;
 }
 
-/* A job that goes may add others, or cancel some: begin anew after each. */
+/* A job that goes may add others: begin anew after each. */
 static gboolean
 jobsGoOne(virtsnapshotdJobs *jobs)
 {
@@ -126,13 +135,13 @@ virtsnapshotdJobsFree(virtsnapshotdJobs *jobs)
         return;
 
     while (!g_queue_is_empty(&jobs->waiting))
-        virtsnapshotdJobCancel(g_queue_peek_head(&jobs->waiting));
+        jobFree(g_queue_peek_head(&jobs->waiting));
     while (g_source_remove_by_user_data(jobs))
         continue;
     g_free(jobs);
 }
 
-virtsnapshotdJob *
+void
 virtsnapshotdJobsAdd(virtsnapshotdJobs *jobs, const unsigned char *uuid,
                      virtsnapshotdJobKind kind, virtsnapshotdJobFunc func, void *opaque)
 {
@@ -145,22 +154,10 @@ virtsnapshotdJobsAdd(virtsnapshotdJobs *jobs, const unsigned char *uuid,
     job->opaque = opaque;
     g_queue_push_tail(&jobs->waiting, job);
 
-    if (!jobIsBehind(job, jobs->waiting.tail) && jobMayGo(job)) {
+    if (!jobIsBehind(job, jobs->waiting.tail) && jobMayGo(job))
         jobFinish(job, TRUE);
-        return NULL;
-    }
-
-    if (kind == VIRTSNAPSHOTD_JOB_PATIENT)
+    else if (kind == VIRTSNAPSHOTD_JOB_PATIENT)
         job->timer = g_timeout_add_seconds(PATIENCE_SECONDS, jobIsImpatient, job);
-    return job;
-}
-
-void
-virtsnapshotdJobCancel(virtsnapshotdJob *job)
-{
-    g_queue_remove(&job->jobs->waiting, job);
-    g_clear_handle_id(&job->timer, g_source_remove);
-    g_free(job);
 }
 
 void

@@ -8,7 +8,6 @@
 #include "qemu_snapshot_driver.h"
 
 typedef struct _virtsnapshotdJobs virtsnapshotdJobs;
-typedef struct _virtsnapshotdJob virtsnapshotdJob;
 
 typedef enum {
     /* has the driver's lock of the domain until virtsnapshotdJobsRelease() */
@@ -18,7 +17,7 @@ typedef enum {
 } virtsnapshotdJobKind;
 
 /* In the loop's thread, where all of these are used; granted: FALSE where it has
- * waited too long. The job is gone then. */
+ * waited too long. */
 typedef void (*virtsnapshotdJobFunc)(gboolean granted, void *opaque);
 
 virtsnapshotdJobs *virtsnapshotdJobsNew(qemuSnapshotDriver *driver);
@@ -26,10 +25,8 @@ virtsnapshotdJobs *virtsnapshotdJobsNew(qemuSnapshotDriver *driver);
 void virtsnapshotdJobsFree(virtsnapshotdJobs *jobs);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virtsnapshotdJobs, virtsnapshotdJobsFree)
 
-/* Queues behind those that wait for the same domain. Returns NULL where func has been
- * called already. */
-virtsnapshotdJob *virtsnapshotdJobsAdd(virtsnapshotdJobs *jobs, const unsigned char *uuid,
-                                       virtsnapshotdJobKind kind,
-                                       virtsnapshotdJobFunc func, void *opaque);
-void virtsnapshotdJobCancel(virtsnapshotdJob *job);
+/* Queues behind those that wait for the same domain; func may be called at once. */
+void virtsnapshotdJobsAdd(virtsnapshotdJobs *jobs, const unsigned char *uuid,
+                          virtsnapshotdJobKind kind, virtsnapshotdJobFunc func,
+                          void *opaque);
 void virtsnapshotdJobsRelease(virtsnapshotdJobs *jobs, const unsigned char *uuid);

@@ -143,7 +143,7 @@ static const callProgram programs[] = {
 virtsnapshotdCall
 virtsnapshotdCallFind(const virNetMessageHeader *header)
 {
-    if (header->type != VIR_NET_CALL && header->type != VIR_NET_CALL_WITH_FDS)
+    if (!virNetMessageIsCall(header))
         return VIRTSNAPSHOTD_CALL_OTHER;
 
     for (gsize i = 0; i < G_N_ELEMENTS(programs); i++) {

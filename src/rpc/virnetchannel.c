@@ -34,7 +34,7 @@ struct _virNetChannel {
     virSnapWatch *watch;
     const virNetChannelFuncs *funcs;
     void *opaque;
-    virNetChannel *peer;       /* a reference */
+    virNetChannel *peer;       /* no reference: until one of the two is closed */
 
     /* in */
     virNetFrame frame;
@@ -197,15 +197,11 @@ channelTakeHead(virNetChannel *channel, const guint8 *bytes, gsize len, channelR
     if (verdict == VIR_NET_CHANNEL_WAIT)
         return FALSE;
 
+    channel->verdict = verdict;
     if (verdict != VIR_NET_CHANNEL_PASS) {
-        channel->verdict = verdict;
         channelFlush(channel, run);
         channelBeginTaken(channel);
-        return TRUE;
-    }
-
-    channel->verdict = verdict;
-    if (len == frame->head_len) {
+    } else if (len == frame->head_len) {
         channelExtend(run, bytes, len);
     } else {
         channelRun head = { .bytes = frame->head, .len = frame->head_len };

@@ -33,6 +33,12 @@ put32(guint8 *bytes, guint32 value)
 }
 
 gboolean
+virNetMessageIsCall(const virNetMessageHeader *header)
+{
+    return header->type == VIR_NET_CALL || header->type == VIR_NET_CALL_WITH_FDS;
+}
+
+gboolean
 virNetMessageDecodePrefix(const guint8 *bytes, virNetMessageHeader *ret_header,
                           gsize *ret_payload_len, GError **error)
 {

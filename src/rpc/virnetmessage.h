@@ -42,6 +42,9 @@ struct _virNetMessageHeader {
     guint32 status;
 };
 
+/* Whether it is one that is answered by a reply. */
+gboolean virNetMessageIsCall(const virNetMessageHeader *header);
+
 /* Reads the length word and header at `bytes`, which are
  * VIR_NET_MESSAGE_PREFIX long. Refuses lengths below that or over
  * VIR_NET_MESSAGE_MAX, and types and statuses that do not exist. */

@@ -3,8 +3,8 @@
  * virnetserver.c: sockets, clients and their messages, in one event loop
  *
  * All sockets are served by the thread that runs the default main context.
- * Nothing in it blocks: what takes time is handed to other threads by the
- * handler, and they answer through virNetServerClientReply().
+ * Nothing in it blocks: what takes time is handed to other threads by those who
+ * take the messages, and comes back to this one to be answered.
  *
  * What a client sends is not trusted. Its memory use is bounded by the channel for
  * what is passed on, by the verdicts on its messages, by max_client_calls for those
@@ -161,12 +161,6 @@ virNetServerClientClose(virNetServerClient *client)
     serverUpdateListeners(server);
 }
 
-static gboolean
-isCall(const virNetMessageHeader *header)
-{
-    return header->type == VIR_NET_CALL || header->type == VIR_NET_CALL_WITH_FDS;
-}
-
 static virNetChannelVerdict
 clientDecide(const virNetMessageHeader *header, gsize payload_len, void *opaque)
 {
@@ -179,7 +173,7 @@ clientDecide(const virNetMessageHeader *header, gsize payload_len, void *opaque)
 
     verdict = server->config.decide(client, header, payload_len, server->config.opaque);
     if (verdict == VIR_NET_CHANNEL_PASS || verdict == VIR_NET_CHANNEL_WAIT ||
-        !isCall(header))
+        !virNetMessageIsCall(header))
         return verdict;
 
     client->waits = client->calls >= server->config.max_client_calls ||

@@ -138,7 +138,7 @@ def refused(host, relay, code, *fragments):
     vm = two_snapshots(host)
     before = vm.capture()
     with Server(host) as server:
-        wrong = through(host, relay.replace('@USER@', server.user))
+        wrong = through(host, relay.replace('@SSH@', str(server.ssh)))
         uri = server.uri().replace(str(server.ssh), str(wrong))
         check_refused(host.call(vm, 'snap1', flags=RUNNING, uri=uri), code, *fragments)
     vm.assert_unchanged(before)
@@ -158,8 +158,14 @@ def test_ssh_says_much(host):
 
 
 def test_daemon_is_missing(host):
-    refused(host, "exec sh -c 'exec /nonexistent/virtsnapshotd --relay x'", NO_CONNECT,
-            'not found')
+    """ssh gets there, and finds no program of that name."""
+    refused(host, """count=$#
+        for word; do
+            shift; count=$((count - 1))
+            [ $count = 0 ] || set -- "$@" "$word"
+        done
+        exec '@SSH@' "$@" 'exec /nonexistent/virtsnapshotd --relay x'""", NO_CONNECT,
+            '/nonexistent/virtsnapshotd')
 
 
 def test_daemon_does_not_run(host):
@@ -179,7 +185,8 @@ def test_relay_alone(host):
     call = b'\0\0\0\x1c\x20\0\x80\x8a' + b'\0\0\0\1' + b'\0\0\0\x63' + b'\0' * 12
     done = subprocess.run(relay, input=call * 3, env=host.env, capture_output=True,
                           timeout=30, check=False)
-    assert done.returncode == 0, done
+    assert done.returncode == 0 and len(done.stdout) > 3 * 28, done
+    assert done.stdout.count(b'unknown procedure: 99') == 3 * 2, done  # text and detail
     failed = subprocess.run([*relay[:2], '/nonexistent'], env=host.env, timeout=30,
                             stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert failed.returncode == 1 and b"'/nonexistent'" in failed.stderr, failed

@@ -16,9 +16,13 @@ static char **
 command(const char *text, const char *socket, GError **error)
 {
     g_autoptr(GUri) uri = g_uri_parse(text, G_URI_FLAGS_NONE, NULL);
+    g_autoptr(GHashTable) params = NULL;
 
     g_assert_nonnull(uri);
-    return remoteSSHCommand(uri, socket, error);
+    if (g_uri_get_query(uri))
+        params = g_uri_parse_params(g_uri_get_query(uri), -1, "&;", G_URI_PARAMS_NONE,
+                                    NULL);
+    return remoteSSHCommand(uri, params, socket, error);
 }
 
 static void
