@@ -19,7 +19,9 @@
 /* Before the main context looks at timers and signals again, which costs more than a
  * turn does. */
 #define TURNS 16
-/* A call is soon followed by its reply, and that by the next call. */
+/* A call is soon followed by its reply, and that by the next call: wait for a moment.
+ * To be woken takes longer than most calls do: in a conversation of two, look first. */
+#define SPIN_USECS 50
 #define LINGER_MSECS 1
 
 struct _virSnapWatcher {
@@ -27,6 +29,8 @@ struct _virSnapWatcher {
     GSource *source;
     struct epoll_event batch[BATCH];  /* data.ptr NULL: freed meanwhile */
     int batch_len;
+    const virSnapWatch *last[2];      /* whose events came last; compared, not followed */
+    gboolean two_speak;               /* the last but one speaks again */
 };
 
 struct _virSnapWatch {
@@ -54,20 +58,40 @@ watcherTurn(virSnapWatcher *watcher, int timeout)
         guint32 events = watch && watch->events ?
             watcher->batch[i].events & (watch->events | EPOLLERR | EPOLLHUP) : 0;
 
-        if (events)
-            watch->func(events, watch->opaque);
+        if (!events)
+            continue;
+        watcher->two_speak = watcher->last[1] == watch;
+        watcher->last[1] = watcher->last[0];
+        watcher->last[0] = watch;
+        watch->func(events, watch->opaque);
     }
 
     return watcher->batch_len > 0;
+}
+
+/* With more than two that speak, the processors have other things to do than to look
+ * for the next. */
+static gboolean
+watcherNextTurn(virSnapWatcher *watcher)
+{
+    gint64 until = watcher->two_speak ? g_get_monotonic_time() + SPIN_USECS : 0;
+
+    while (until && g_get_monotonic_time() < until) {
+        if (watcherTurn(watcher, 0))
+            return TRUE;
+    }
+
+    return watcherTurn(watcher, LINGER_MSECS);
 }
 
 static gboolean
 watcherDispatch(GSource *source, GSourceFunc func, void *opaque)
 {
     virSnapWatcher *watcher = ((watchSource *)source)->watcher;
+    gboolean more = watcherTurn(watcher, 0);
 
-    for (int i = 0; i < TURNS && watcherTurn(watcher, i ? LINGER_MSECS : 0); i++)
-        continue;
+    for (int i = 0; i < TURNS && more; i++)
+        more = watcherNextTurn(watcher);
     watcher->batch_len = 0;
 
     return G_SOURCE_CONTINUE;
