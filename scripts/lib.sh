@@ -8,8 +8,8 @@ srcdir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 builddir=$(realpath -m "${BUILDDIR:-$srcdir/build}")
 export BUILDDIR="$builddir"
 
-# libvirt-daemon-system is not among them: it would start a libvirtd for the
-# host, and no script of ours needs that.
+# libvirt-daemon-system is not among them: on Debian 12 it is what would start a
+# libvirtd for the host, and no script of ours needs that.
 build_packages=(
     gcc libc6-dev meson ninja-build pkg-config gettext
     libglib2.0-dev libjson-glib-dev libsystemd-dev libtirpc-dev libvirt-dev
@@ -21,6 +21,12 @@ run_packages=(
     util-linux
 )
 test_packages=(clang e2fsprogs libsys-virt-perl virtinst openssh-client)
+# In Debian 12 they are part of libvirt-daemon.
+if [[ ! -f /etc/debian_version || $(</etc/debian_version) != 12* ]]; then
+    for name in interface network nodedev nwfilter secret storage; do
+        test_packages+=("libvirt-daemon-driver-$name")
+    done
+fi
 
 die() {
     echo "$(basename "$0"): $*" >&2
