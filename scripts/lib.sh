@@ -23,7 +23,7 @@ run_packages=(
 test_packages=(clang e2fsprogs libsys-virt-perl virtinst openssh-client)
 # In Debian 12 they are part of libvirt-daemon.
 if [[ ! -f /etc/debian_version || $(</etc/debian_version) != 12* ]]; then
-    for name in interface network nodedev nwfilter secret storage; do
+    for name in interface network nwfilter secret storage; do
         test_packages+=("libvirt-daemon-driver-$name")
     done
 fi

@@ -13,6 +13,9 @@
 #include "snapshot_conf.h"
 #include "virsnaperror.h"
 
+#define DISKS "/domainsnapshot/disks/disk"
+#define REVERT_DISKS "/domainsnapshot/revertDisks/disk"
+
 static void
 snapshotDiskFree(void *opaque)
 {
@@ -35,6 +38,7 @@ virDomainSnapshotInfoFree(virDomainSnapshotInfo *info)
     g_free(info->state);
     g_free(info->memory_file);
     g_clear_pointer(&info->disks, g_ptr_array_unref);
+    g_clear_pointer(&info->revert_disks, g_ptr_array_unref);
     g_clear_pointer(&info->doc, xmlFreeDoc);
     g_free(info);
 }
@@ -93,23 +97,23 @@ snapshotParseDisk(const xmlNode *node, GError **error)
     return disk;
 }
 
-static gboolean
-snapshotParseDisks(virDomainSnapshotInfo *info, GError **error)
+/* NULL where one is wrong. */
+static GPtrArray *
+snapshotParseDisks(xmlDoc *doc, const char *path, GError **error)
 {
-    g_autoptr(GPtrArray) nodes =
-        virSnapXMLNodes(info->doc, "/domainsnapshot/disks/disk");
+    g_autoptr(GPtrArray) nodes = virSnapXMLNodes(doc, path);
+    g_autoptr(GPtrArray) disks = g_ptr_array_new_with_free_func(snapshotDiskFree);
 
-    info->disks = g_ptr_array_new_with_free_func(snapshotDiskFree);
     for (guint i = 0; i < nodes->len; i++) {
         virDomainSnapshotDisk *disk =
             snapshotParseDisk(g_ptr_array_index(nodes, i), error);
 
         if (!disk)
-            return FALSE;
-        g_ptr_array_add(info->disks, disk);
+            return NULL;
+        g_ptr_array_add(disks, disk);
     }
 
-    return TRUE;
+    return g_steal_pointer(&disks);
 }
 
 static gboolean
@@ -161,7 +165,8 @@ virDomainSnapshotInfoParse(const char *xml, GError **error)
         info->parent = snapshotChildText(parent, "name");
 
     if (!snapshotParseMemory(info, root, error) ||
-        !snapshotParseDisks(info, error))
+        !(info->disks = snapshotParseDisks(info->doc, DISKS, error)) ||
+        !(info->revert_disks = snapshotParseDisks(info->doc, REVERT_DISKS, error)))
         return NULL;
 
     return g_steal_pointer(&info);
@@ -256,19 +261,17 @@ snapshotDiskSetFile(xmlNode *node, const char *file)
     xmlSetProp(source, (const xmlChar *)"file", (const xmlChar *)file);
 }
 
-char *
-virDomainSnapshotInfoFormat(const virDomainSnapshotInfo *info,
-                            GHashTable *overlays)
+/* The nodes at path are those that info->disks was read from, or a copy of them. */
+static void
+snapshotSetOverlays(const virDomainSnapshotInfo *info, xmlDoc *doc, const char *path,
+                    GHashTable *overlays)
 {
-    g_autoptr(xmlDoc) doc = xmlCopyDoc(info->doc, 1);
-    g_autoptr(GPtrArray) nodes =
-        virSnapXMLNodes(doc, "/domainsnapshot/disks/disk");
+    g_autoptr(GPtrArray) nodes = virSnapXMLNodes(doc, path);
     g_autoptr(xmlDoc) domain = virDomainSnapshotInfoGetDomain(info, FALSE);
     g_autoptr(GPtrArray) domain_disks =
         domain ? virDomainDefGetDisks(domain, NULL) : NULL;
 
-    /* the nodes are those that info->disks was read from */
-    for (guint i = 0; overlays && i < nodes->len; i++) {
+    for (guint i = 0; i < nodes->len; i++) {
         const virDomainSnapshotDisk *disk = g_ptr_array_index(info->disks, i);
         const char *file;
 
@@ -278,6 +281,45 @@ virDomainSnapshotInfoFormat(const virDomainSnapshotInfo *info,
         file = snapshotFindOverlay(overlays, domain_disks, disk->name);
         if (file)
             snapshotDiskSetFile(g_ptr_array_index(nodes, i), file);
+    }
+}
+
+/* Beginning as what <disks> says. */
+static void
+snapshotAddRevertDisks(const xmlNode *root)
+{
+    xmlNode *disks = virSnapXMLChild(root, "disks");
+    xmlNode *copy = disks ? xmlCopyNode(disks, 1) : NULL;
+
+    if (!copy)
+        return;
+    xmlNodeSetName(copy, (const xmlChar *)"revertDisks");
+    xmlAddNextSibling(disks, copy);
+}
+
+char *
+virDomainSnapshotInfoFormat(const virDomainSnapshotInfo *info,
+                            virDomainSnapshotOverlays where, GHashTable *overlays)
+{
+    g_autoptr(xmlDoc) doc = xmlCopyDoc(info->doc, 1);
+    const xmlNode *root = xmlDocGetRootElement(doc);
+    xmlNode *before = virSnapXMLChild(root, "revertDisks");
+
+    if (before) {
+        xmlUnlinkNode(before);
+        xmlFreeNode(before);
+    }
+
+    switch (where) {
+    case VIR_DOMAIN_SNAPSHOT_OVERLAYS_NOWHERE:
+        break;
+    case VIR_DOMAIN_SNAPSHOT_OVERLAYS_DISKS:
+        snapshotSetOverlays(info, doc, DISKS, overlays);
+        break;
+    case VIR_DOMAIN_SNAPSHOT_OVERLAYS_REVERT_DISKS:
+        snapshotAddRevertDisks(root);
+        snapshotSetOverlays(info, doc, REVERT_DISKS, overlays);
+        break;
     }
 
     return virSnapXMLFormat(doc, NULL);

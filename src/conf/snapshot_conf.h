@@ -31,6 +31,7 @@ struct _virDomainSnapshotInfo {
     virDomainSnapshotLocation memory;    /* NONE where there is no <memory> */
     char *memory_file;
     GPtrArray *disks;                    /* of virDomainSnapshotDisk */
+    GPtrArray *revert_disks;             /* the same; empty where libvirt records none */
     xmlDoc *doc;
 };
 
@@ -54,8 +55,15 @@ gboolean virDomainSnapshotInfoIsExternal(const virDomainSnapshotInfo *info);
 xmlDoc *virDomainSnapshotInfoGetDomain(const virDomainSnapshotInfo *info,
                                        gboolean inactive);
 
-/* The snapshot's own document for VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE.
- * overlays maps a disk's target to the file that its <disks> entry is to name
- * from now on; NULL leaves all as they are. Caller frees with g_free(). */
+/* Where a snapshot's document names the overlays that a domain was reverted to. */
+typedef enum {
+    VIR_DOMAIN_SNAPSHOT_OVERLAYS_NOWHERE = 0,
+    VIR_DOMAIN_SNAPSHOT_OVERLAYS_DISKS,         /* in place of those of its children */
+    VIR_DOMAIN_SNAPSHOT_OVERLAYS_REVERT_DISKS,  /* beside them */
+} virDomainSnapshotOverlays;
+
+/* The snapshot's own document for VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE. overlays maps a
+ * disk's target to the file that its entry is to name from now on; <revertDisks> of
+ * before go. Caller frees with g_free(). */
 char *virDomainSnapshotInfoFormat(const virDomainSnapshotInfo *info,
-                                  GHashTable *overlays);
+                                  virDomainSnapshotOverlays where, GHashTable *overlays);

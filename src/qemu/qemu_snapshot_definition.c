@@ -100,6 +100,18 @@ makeRestore(const qemuSnapshotPlan *plan, qemuSnapshotSource *source,
     return virSnapXMLFormat(doc, NULL);
 }
 
+/* So that libvirt's own deletion of the target, and its own next revert, find the live
+ * overlays. */
+static virDomainSnapshotOverlays
+whereOverlaysAre(const qemuSnapshotSource *source)
+{
+    if (!source->tree->has_children)
+        return VIR_DOMAIN_SNAPSHOT_OVERLAYS_DISKS;
+
+    return source->has_revert_disks ? VIR_DOMAIN_SNAPSHOT_OVERLAYS_REVERT_DISKS :
+        VIR_DOMAIN_SNAPSHOT_OVERLAYS_NOWHERE;
+}
+
 void
 qemuSnapshotDefinitionMake(qemuSnapshotPlan *plan, qemuSnapshotSource *source)
 {
@@ -114,9 +126,6 @@ qemuSnapshotDefinitionMake(qemuSnapshotPlan *plan, qemuSnapshotSource *source)
         virDomainDefMakeInactive(source->next_doc);
     plan->old_xml = virSnapXMLFormat(source->next_doc, NULL);
 
-    /* a target without children names the live overlays from now on, so that
-     * libvirt's own deletion of it finds them */
     plan->snapshot_xml =
-        virDomainSnapshotInfoFormat(source->info,
-                                    source->tree->has_children ? NULL : overlays);
+        virDomainSnapshotInfoFormat(source->info, whereOverlaysAre(source), overlays);
 }

@@ -10,12 +10,10 @@
 #include <unistd.h>
 
 #include "qemu_snapshot_driver.h"
+#include "qemu_snapshot_libvirt.h"
 #include "virsnaperror.h"
 #include "virsnapfile.h"
 #include "virsnaphandover.h"
-
-/* libvirt 9.9.0 */
-#define REVERTS_EXTERNAL_SINCE 9009000
 
 struct _qemuSnapshotDriver {
     char *backend_uri;
@@ -138,6 +136,24 @@ driverIsAlive(virConnectPtr conn)
         virConnectGetLibVersion(conn, &version) == 0;
 }
 
+static virConnectPtr
+driverOpen(const char *uri, GError **error)
+{
+    virConnectPtr conn = virConnectOpen(uri);
+
+    if (!conn) {
+        virSnapErrorSetLibvirt(error, _("cannot connect to libvirt at '%s'"), uri);
+        return NULL;
+    }
+
+    if (!qemuSnapshotLibvirtCheck(conn, error)) {
+        virConnectClose(conn);
+        return NULL;
+    }
+
+    return conn;
+}
+
 virConnectPtr
 qemuSnapshotDriverConnect(qemuSnapshotDriver *driver, GError **error)
 {
@@ -148,11 +164,8 @@ qemuSnapshotDriverConnect(qemuSnapshotDriver *driver, GError **error)
         driver->conn = NULL;
     }
 
-    if (!driver->conn && !(driver->conn = virConnectOpen(driver->backend_uri))) {
-        virSnapErrorSetLibvirt(error, _("cannot connect to libvirt at '%s'"),
-                               driver->backend_uri);
+    if (!driver->conn && !(driver->conn = driverOpen(driver->backend_uri, error)))
         return NULL;
-    }
 
     virConnectRef(driver->conn);
     return driver->conn;
@@ -162,14 +175,14 @@ gboolean
 qemuSnapshotDriverCanRevertExternal(qemuSnapshotDriver *driver)
 {
     virConnectPtr conn = qemuSnapshotDriverConnect(driver, NULL);
-    unsigned long version = 0;
+    gboolean can;
 
     if (!conn)
         return FALSE;
 
-    virConnectGetLibVersion(conn, &version);
+    can = qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_REVERTS);
     virConnectClose(conn);
-    return version >= REVERTS_EXTERNAL_SINCE;
+    return can;
 }
 
 static char *

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "qemu_snapshot_driver.h"
+#include "qemu_snapshot_libvirt.h"
 #include "qemu_snapshot_memory.h"
 #include "qemu_snapshot_source.h"
 #include "virsnaperror.h"
@@ -189,6 +190,8 @@ qemuSnapshotSourceRead(virConnectPtr conn, const qemuSnapshotRequest *request,
         !(source->memory_doc = qemuSnapshotMemoryRead(source, force, error)))
         return NULL;
 
+    source->has_revert_disks =
+        qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS);
     source->tree = qemuSnapshotTreeRead(source->dom, request->snapshot, error);
     return source->tree ? g_steal_pointer(&source) : NULL;
 }

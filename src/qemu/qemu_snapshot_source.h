@@ -26,6 +26,7 @@ struct _qemuSnapshotSource {
 
     virDomainSnapshotInfo *info;   /* the target */
     qemuSnapshotTree *tree;
+    gboolean has_revert_disks;     /* libvirt knows <revertDisks> */
 
     xmlDoc *then_doc;              /* the persistent definition */
     GPtrArray *then_disks;         /* of it; each of virDomainDisk */

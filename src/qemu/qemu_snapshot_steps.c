@@ -382,17 +382,29 @@ undoStart(qemuSnapshotRevertState *state, GError **error)
     return FALSE;
 }
 
+/* libvirt takes what it has recorded of reverts from the snapshot that was the current
+ * one so far: with the flag, from one that is current already, what is recorded here. */
+static unsigned int
+recordFlags(const qemuSnapshotPlan *plan)
+{
+    g_autoptr(virDomainSnapshot) snap =
+        virDomainSnapshotLookupByName(plan->dom, plan->snapshot, 0);
+    gboolean current = snap && virDomainSnapshotIsCurrent(snap, 0) == 1;
+
+    return VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE |
+        (current ? 0 : VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT);
+}
+
 static gboolean
 stepRecord(qemuSnapshotRevertState *state, GError **error)
 {
     const qemuSnapshotPlan *plan = state->plan;
-    unsigned int flags = VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE |
-        VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT;
     g_autoptr(virDomainSnapshot) snap = NULL;
 
     if (!virSnapFault("snapshot-record", error))
         return FALSE;
-    if ((snap = virDomainSnapshotCreateXML(plan->dom, plan->snapshot_xml, flags)))
+    if ((snap = virDomainSnapshotCreateXML(plan->dom, plan->snapshot_xml,
+                                           recordFlags(plan))))
         return virSnapFault("snapshot-recorded", error) &&
             qemuSnapshotDriverSync(state->driver, plan->domain, error) &&
             qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_RECORDED, error);

@@ -142,6 +142,19 @@ treeAddDefinition(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
     return TRUE;
 }
 
+static void
+treeAddMade(qemuSnapshotTree *tree, GPtrArray *disks, const char *owner)
+{
+    for (guint i = 0; i < disks->len; i++) {
+        virDomainSnapshotDisk *disk = g_ptr_array_index(disks, i);
+
+        if (disk->location != VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL || !disk->file)
+            continue;
+        addPath(tree->paths, disk->file, owner);
+        g_hash_table_insert(tree->made, virSnapFileKey(disk->file), g_strdup(owner));
+    }
+}
+
 static gboolean
 treeAddSnapshot(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
                 const char *target, GError **error)
@@ -151,15 +164,8 @@ treeAddSnapshot(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
         tree->has_children = TRUE;
 
     addPath(tree->paths, info->memory_file, info->name);
-    for (guint i = 0; i < info->disks->len; i++) {
-        virDomainSnapshotDisk *disk = g_ptr_array_index(info->disks, i);
-
-        if (disk->location != VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL || !disk->file)
-            continue;
-        addPath(tree->paths, disk->file, info->name);
-        g_hash_table_insert(tree->made, virSnapFileKey(disk->file),
-                            g_strdup(info->name));
-    }
+    treeAddMade(tree, info->disks, info->name);
+    treeAddMade(tree, info->revert_disks, info->name);
 
     return treeAddDefinition(tree, info, FALSE, error) &&
         treeAddDefinition(tree, info, TRUE, error);

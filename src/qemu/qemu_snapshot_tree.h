@@ -22,7 +22,8 @@ struct _qemuSnapshotTree {
      * chains; see virSnapFileKey() */
     GHashTable *states;
 
-    /* file key -> snapshot: overlays that were made by taking a snapshot */
+    /* file key -> snapshot: overlays that were made by taking a snapshot, or by libvirt
+     * when it reverted to one */
     GHashTable *made;
 
     gboolean has_children;    /* the target has */

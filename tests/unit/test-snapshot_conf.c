@@ -144,13 +144,15 @@ testFormat(void)
     g_autoptr(GHashTable) overlays = g_hash_table_new(g_str_hash, g_str_equal);
     g_autoptr(virDomainSnapshotInfo) same = NULL;
     g_autoptr(virDomainSnapshotInfo) changed = NULL;
-    g_autofree char *as_is = virDomainSnapshotInfoFormat(info, NULL);
+    g_autofree char *as_is = virDomainSnapshotInfoFormat(
+        info, VIR_DOMAIN_SNAPSHOT_OVERLAYS_NOWHERE, NULL);
     g_autofree char *edited = NULL;
 
     g_hash_table_insert(overlays, (char *)"vda", (char *)"/i/new'&");
     g_hash_table_insert(overlays, (char *)"vdb", (char *)"/i/newb");
     g_hash_table_insert(overlays, (char *)"vdc", (char *)"/i/newc");
-    edited = virDomainSnapshotInfoFormat(info, overlays);
+    edited = virDomainSnapshotInfoFormat(
+        info, VIR_DOMAIN_SNAPSHOT_OVERLAYS_DISKS, overlays);
 
     same = parse(as_is);
     changed = parse(edited);
@@ -164,6 +166,46 @@ testFormat(void)
     g_assert_cmpstr(disk(info, 0)->file, ==, "/i/a.s1");
 }
 
+static void
+testRevertDisks(void)
+{
+    g_autoptr(virDomainSnapshotInfo) info = parse(FULL);
+    g_autoptr(GHashTable) overlays = g_hash_table_new(g_str_hash, g_str_equal);
+    g_autofree char *reverted = NULL;
+    g_autofree char *again = NULL;
+    g_autofree char *left = NULL;
+    g_autoptr(virDomainSnapshotInfo) after = NULL;
+    g_autoptr(virDomainSnapshotInfo) once_more = NULL;
+    g_autoptr(virDomainSnapshotInfo) without = NULL;
+    const virDomainSnapshotDisk *first;
+
+    g_assert_cmpuint(info->revert_disks->len, ==, 0);
+
+    g_hash_table_insert(overlays, (char *)"vda", (char *)"/i/new");
+    reverted = virDomainSnapshotInfoFormat(
+        info, VIR_DOMAIN_SNAPSHOT_OVERLAYS_REVERT_DISKS, overlays);
+    after = parse(reverted);
+    g_assert_cmpuint(after->revert_disks->len, ==, info->disks->len);
+    first = g_ptr_array_index(after->revert_disks, 0);
+    g_assert_cmpstr(first->file, ==, "/i/new");
+    g_assert_cmpstr(disk(after, 0)->file, ==, "/i/a.s1");
+
+    /* a second revert's take the place of the first's */
+    g_hash_table_insert(overlays, (char *)"vda", (char *)"/i/newer");
+    again = virDomainSnapshotInfoFormat(
+        after, VIR_DOMAIN_SNAPSHOT_OVERLAYS_REVERT_DISKS, overlays);
+    once_more = parse(again);
+    g_assert_cmpuint(once_more->revert_disks->len, ==, info->disks->len);
+    first = g_ptr_array_index(once_more->revert_disks, 0);
+    g_assert_cmpstr(first->file, ==, "/i/newer");
+
+    left = virDomainSnapshotInfoFormat(
+        once_more, VIR_DOMAIN_SNAPSHOT_OVERLAYS_NOWHERE, NULL);
+    without = parse(left);
+    g_assert_cmpuint(without->revert_disks->len, ==, 0);
+    g_assert_cmpstr(disk(without, 0)->file, ==, "/i/a.s1");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -173,5 +215,6 @@ main(int argc, char **argv)
     g_test_add_func("/snapshot_conf/refused", testRefused);
     g_test_add_func("/snapshot_conf/get-domain", testGetDomain);
     g_test_add_func("/snapshot_conf/format", testFormat);
+    g_test_add_func("/snapshot_conf/revert-disks", testRevertDisks);
     return g_test_run();
 }

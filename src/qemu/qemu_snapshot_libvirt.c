@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_libvirt.c: what differs between the versions of libvirt
+ *
+ * None of it is among what virConnectGetCapabilities() tells, so that it goes by the
+ * version of the libvirtd that does the work, which need not be that of the library.
+ */
+
+#include "config.h"
+
+#include "qemu_snapshot_libvirt.h"
+#include "virsnaperror.h"
+
+/* Debian 12's; the first that deletes external snapshots */
+#define OLDEST 9000000
+
+static const unsigned long features[] = {
+    [QEMU_SNAPSHOT_LIBVIRT_REVERTS] = 9009000,
+    [QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS] = 9009000,
+};
+
+gboolean
+qemuSnapshotLibvirtVersionHas(unsigned long version, qemuSnapshotLibvirtFeature feature)
+{
+    return version >= features[feature];
+}
+
+gboolean
+qemuSnapshotLibvirtVersionCheck(unsigned long version, GError **error)
+{
+    if (version >= OLDEST)
+        return TRUE;
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                _("libvirt %lu.%lu.%lu is too old: external snapshots need %d.%d.%d or "
+                  "later"), version / 1000000, version / 1000 % 1000, version % 1000,
+                OLDEST / 1000000, OLDEST / 1000 % 1000, OLDEST % 1000);
+    return FALSE;
+}
+
+gboolean
+qemuSnapshotLibvirtHas(virConnectPtr conn, qemuSnapshotLibvirtFeature feature)
+{
+    unsigned long version;
+
+    return virConnectGetLibVersion(conn, &version) == 0 &&
+        qemuSnapshotLibvirtVersionHas(version, feature);
+}
+
+gboolean
+qemuSnapshotLibvirtCheck(virConnectPtr conn, GError **error)
+{
+    unsigned long version;
+
+    if (virConnectGetLibVersion(conn, &version) == 0)
+        return qemuSnapshotLibvirtVersionCheck(version, error);
+
+    virSnapErrorSetLibvirt(error, _("cannot ask libvirt for its version"));
+    return FALSE;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_libvirt.h: what differs between the versions of libvirt
+ */
+
+#pragma once
+
+#include <glib.h>
+#include <libvirt/libvirt.h>
+
+typedef enum {
+    /* Its own virDomainRevertToSnapshot() takes external snapshots. */
+    QEMU_SNAPSHOT_LIBVIRT_REVERTS,
+    /* It records the overlays that a domain was reverted to in <revertDisks>, where the
+     * snapshot's <disks> belong to its children, and deletes them by that. */
+    QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS,
+} qemuSnapshotLibvirtFeature;
+
+/* Versions as of virConnectGetLibVersion(): 1000000 * major + 1000 * minor + release. */
+gboolean qemuSnapshotLibvirtVersionHas(unsigned long version,
+                                       qemuSnapshotLibvirtFeature feature);
+gboolean qemuSnapshotLibvirtVersionCheck(unsigned long version, GError **error);
+
+/* Of the libvirtd at the other end; FALSE where it can't be asked. */
+gboolean qemuSnapshotLibvirtHas(virConnectPtr conn, qemuSnapshotLibvirtFeature feature);
+
+/* Refuses one that is older than what this was ever run with. */
+gboolean qemuSnapshotLibvirtCheck(virConnectPtr conn, GError **error);
