@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "qemu_snapshot_check.h"
+#include "qemu_snapshot_libvirt.h"
 #include "qemu_snapshot_memory.h"
 #include "virsnaperror.h"
 #include "virsnapfile.h"
@@ -110,6 +111,25 @@ checkReused(const qemuSnapshotPlan *plan, GError **error)
     return TRUE;
 }
 
+/* A longer one may have come about while the domain was running. */
+static gboolean
+checkChains(const qemuSnapshotPlan *plan, GError **error)
+{
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+
+        if (disk->chain->len < QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAIN)
+            continue;
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
+                    _("disk '%s' of domain '%s' would be on a chain of %u images; this "
+                      "libvirt can't start a domain on more than %d"), disk->target,
+                    plan->domain, disk->chain->len + 1, QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAIN);
+        return FALSE;
+    }
+
+    return TRUE;
+}
+
 gboolean
 qemuSnapshotCheckRisks(const qemuSnapshotPlan *plan,
                        const qemuSnapshotSource *source, GError **error)
@@ -123,6 +143,10 @@ qemuSnapshotCheckRisks(const qemuSnapshotPlan *plan,
 
     if (plan->start == QEMU_SNAPSHOT_START_RESTORE &&
         (!qemuSnapshotMemoryCheckDisks(source, error) || !checkReused(plan, error)))
+        return FALSE;
+
+    if (plan->start != QEMU_SNAPSHOT_START_NONE && source->has_short_chains &&
+        !checkChains(plan, error))
         return FALSE;
 
     return checkDirect(plan, source->now_disks, error) &&

@@ -14,7 +14,13 @@ typedef enum {
     /* It records the overlays that a domain was reverted to in <revertDisks>, where the
      * snapshot's <disks> belong to its children, and deletes them by that. */
     QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS,
+    /* It can't read what QEMU says of chains of more than
+     * QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAIN images, and so not start a domain on one: it
+     * parses JSON with json-c, to a depth of 32. */
+    QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS,
 } qemuSnapshotLibvirtFeature;
+
+#define QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAIN 25
 
 /* Versions as of virConnectGetLibVersion(): 1000000 * major + 1000 * minor + release. */
 gboolean qemuSnapshotLibvirtVersionHas(unsigned long version,

@@ -192,6 +192,8 @@ qemuSnapshotSourceRead(virConnectPtr conn, const qemuSnapshotRequest *request,
 
     source->has_revert_disks =
         qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS);
+    source->has_short_chains =
+        qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS);
     source->tree = qemuSnapshotTreeRead(source->dom, request->snapshot, error);
     return source->tree ? g_steal_pointer(&source) : NULL;
 }

@@ -26,7 +26,8 @@ struct _qemuSnapshotSource {
 
     virDomainSnapshotInfo *info;   /* the target */
     qemuSnapshotTree *tree;
-    gboolean has_revert_disks;     /* libvirt knows <revertDisks> */
+    gboolean has_revert_disks;     /* what libvirt can, and can't */
+    gboolean has_short_chains;
 
     xmlDoc *then_doc;              /* the persistent definition */
     GPtrArray *then_disks;         /* of it; each of virDomainDisk */

@@ -115,7 +115,7 @@ CALLS = [
         'domstate': 'domstate $vm --reason',
         'dumpxml': 'dumpxml $vm',
         'dominfo': ('dominfo $vm', {'varies': CPU + r's'}),
-        'domstats_vcpu': ('domstats $vm --vcpu', {'varies': r'vcpu\S*=\d+'}),
+        'domstats_vcpu': ('domstats $vm --vcpu', {'varies': r'vcpu\S*=\S+'}),
         'vcpuinfo': ('vcpuinfo $vm', {'varies': CPU + r's|CPU:\s+\d+'}),
         'send_key': 'send-key $vm KEY_LEFTSHIFT KEY_A',
         'send_key_linux': 'send-key $vm --codeset linux 30 --holdtime 1',

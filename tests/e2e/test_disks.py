@@ -14,6 +14,8 @@ from refusal import (BLUE, GREEN, PAUSED, RED, RESET_NVRAM, RUNNING, refused,
                      two_snapshots)
 from vm import sums
 
+RISKY = libvirt.VIR_ERR_SNAPSHOT_REVERT_RISKY
+
 CONFIG = libvirt.VIR_ERR_CONFIG_UNSUPPORTED
 FAILED = libvirt.VIR_ERR_OPERATION_FAILED
 
@@ -251,20 +253,40 @@ def test_overlay_above_a_linked_folder_is_needed(host):
     assert os.path.exists(overlay)
 
 
-def test_chain_of_fifty(host):
+def with_chain(host, length):
+    """An inactive VM on that many images, with RED at snap1, BLUE now."""
     vm = host.vm(disks=1)
     below = vm.base['vda']
     images.write(below, RED)
-    for depth in range(50):
+    for depth in range(length - 1):
         images.create(vm.path(f'c{depth}'), backing=below)
         below = vm.path(f'c{depth}')
     vm.dom = host.conn.defineXML(vm.xml().replace(vm.base['vda'], below))
     snapshot(vm)
     written(vm, BLUE)
+    return vm
+
+
+def test_long_chain(host):
+    vm = with_chain(host, 24)
     result = host.revert(vm, 'snap1', flags=RUNNING)
     assert result.ok, result
     assert vm.running and vm.read('vda') == RED
-    assert len(vm.chain('vda')) == 52
+    assert len(vm.chain('vda')) == 25
+
+
+def test_chain_of_fifty(host):
+    """Some versions of libvirt could not start the domain on it."""
+    vm = with_chain(host, 50)
+    if host.conn.getLibVersion() >= 11003000:
+        refused(host, vm, 'snap1', RISKY, "'vda'", '51', '25')
+        assert host.revert(vm, 'snap1').ok
+    else:
+        result = host.revert(vm, 'snap1', flags=RUNNING)
+        assert result.ok, result
+        assert vm.running
+    assert vm.read('vda') == RED
+    assert len(vm.chain('vda')) == 51
 
 
 # A configuration that has changed since

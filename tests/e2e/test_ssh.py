@@ -63,6 +63,12 @@ UsePAM no
 SetEnv {env}
 """)
         unpacked = self.host.build / 'sshd'
+        # newer ones have parts of their own
+        with open(config, 'a') as file:
+            for part in ('session', 'auth'):
+                program = unpacked / f'usr/lib/openssh/sshd-{part}'
+                if program.exists():
+                    print(f'Sshd{part.capitalize()}Path {program}', file=file)
         if os.getuid() == 0:  # it gives up its rights to this user, in this folder
             os.makedirs('/run/sshd', exist_ok=True)
         env = {**self.host.env,

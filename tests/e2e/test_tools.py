@@ -144,7 +144,8 @@ def installed(host, *options, fails=False):
     arguments = ['--import', '--name', 'tools', '--memory', '32', '--uuid', UUID,
                  '--osinfo', 'detect=off,require=off', '--virt-type',
                  virt_type(host.conn), '--disk', disk(host), '--network', 'none',
-                 '--graphics', 'none', '--cpu', 'kvm64', '--noautoconsole', *options]
+                 '--graphics', 'none', '--cpu', 'qemu64,check=none',
+                 '--noautoconsole', *options]
     return compare(host, lambda uri: run(uri, *arguments), 'tools', lambda: None, fails)
 
 

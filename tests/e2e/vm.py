@@ -164,6 +164,14 @@ class VM:
         if not self.active:
             images.write(self.file(target), pattern, offset, length, self._format(target))
             return
+        if self.paused:
+            # QEMU may not have taken over the images of one that was restored so
+            self.dom.resume()
+            try:
+                self.write(target, pattern, offset, length)
+            finally:
+                self.dom.suspend()
+            return
         alias = self._disk_elements()[target].find('alias').get('name')
         for command in (f'write -P {pattern} {offset} {length}', 'flush'):
             output = self.hmp(f'qemu-io -d /machine/peripheral/{alias}/virtio-backend '
