@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 import images
+import peer
 from harness import Host, enter_private_host
 from vm import sums, virt_type
 
@@ -83,9 +84,11 @@ def make_snapshots(host, vm):
         shell(host, f'virsh snapshot-create-as vm {name} --disk-only --atomic')
     vm.write_all(GREEN)
     show_disks(vm, GREEN)
-    say('', "   libvirt's own virsh can't go back to such a snapshot:")
-    shell(host, '/usr/bin/virsh snapshot-revert vm snap1 --running', fails=True)
     say('')
+    if not peer.available():
+        say("   libvirt's own virsh can't go back to such a snapshot:")
+        shell(host, '/usr/bin/virsh snapshot-revert vm snap1 --running', fails=True)
+        say('')
 
 
 def revert_with_names(host, vm, before):

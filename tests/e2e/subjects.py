@@ -226,7 +226,7 @@ def without_ids(text):
     text = re.sub(r"(<domain type='\w+') id='\d+'", r'\1', text)
     text = re.sub(r'/dev/pts/\d+', '/dev/pts/N', text)
     text = re.sub(r"(<source [^>]*) index='\d+'", r'\1', text)
-    return re.sub(r'domain-\d+-', 'domain-N-', text)
+    return re.sub(r'(domain-|channel/)\d+-', r'\1N-', text)
 
 
 def add_snapshots(subject):
