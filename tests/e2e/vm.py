@@ -129,7 +129,7 @@ class VM:
         folder = self.host.run / 'qemu' / ('run' if self.host.mode == 'session' else '')
         try:
             pid = int((folder / f'{self.name}.pid').read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):  # not there yet, or not written
             return None
         return pid if os.path.exists(f'/proc/{pid}') else None
 
