@@ -109,6 +109,8 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *reques
 
     state.plan = plan;
     ok = runSteps(&state, error);
+    /* who asked for it may open them at once */
+    qemuSnapshotOverlaysRelease(overlays);
     journal = state.journal;
     *ret_events = state.events;
     return ok;
