@@ -116,6 +116,12 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *reques
     return ok;
 }
 
+void
+qemuSnapshotRevertPrepare(qemuSnapshotDriver *driver)
+{
+    qemuStorageSpareKeep(qemuSnapshotDriverStorageSpare(driver));
+}
+
 gboolean
 qemuSnapshotIsExternal(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request)
 {

@@ -25,6 +25,10 @@ gboolean qemuSnapshotRevert(qemuSnapshotDriver *driver,
                             const qemuSnapshotRequest *request,
                             unsigned int *ret_events, GError **error);
 
+/* For a revert that comes soon after another, which it often does: once the other has
+ * been answered. */
+void qemuSnapshotRevertPrepare(qemuSnapshotDriver *driver);
+
 /* Whether the snapshot is one that only qemuSnapshotRevert() can go back to, before
  * libvirt 9.9. FALSE also where that can't be told. */
 gboolean qemuSnapshotIsExternal(qemuSnapshotDriver *driver,

@@ -15,9 +15,12 @@
 #include "virsnapfile.h"
 #include "virsnaphandover.h"
 
+/* how soon after a revert the next one finds a storage daemon that is up */
+#define SPARE_SECONDS 60
+
 struct _qemuSnapshotDriver {
     char *backend_uri;
-    char *storage_daemon;
+    qemuStorageSpare *spare;
     unsigned int storage_daemon_timeout;
     char *state_folder;
     char **libvirt_folders;   /* of definitions, of domains' folders of snapshots */
@@ -48,7 +51,7 @@ qemuSnapshotDriverNew(const char *backend_uri, const char *storage_daemon,
     const char *schemadir = secure_getenv("VIRTSNAPSHOTD_SCHEMADIR");
 
     driver->backend_uri = g_strdup(backend_uri);
-    driver->storage_daemon = g_strdup(storage_daemon);
+    driver->spare = qemuStorageSpareNew(storage_daemon, SPARE_SECONDS);
     driver->storage_daemon_timeout = storage_daemon_timeout;
     driver->state_folder = g_strdup(state_folder);
     driver->libvirt_folders = g_strdupv((char **)libvirt_folders);
@@ -72,6 +75,7 @@ qemuSnapshotDriverFree(qemuSnapshotDriver *driver)
 
     if (driver->conn)
         virConnectClose(driver->conn);
+    qemuStorageSpareFree(driver->spare);
     g_hash_table_unref(driver->locked);
     g_cond_clear(&driver->unlocked);
     g_mutex_clear(&driver->lock);
@@ -79,15 +83,14 @@ qemuSnapshotDriverFree(qemuSnapshotDriver *driver)
     g_strfreev(driver->libvirt_folders);
     g_free(driver->state_folder);
     g_free(driver->schema);
-    g_free(driver->storage_daemon);
     g_free(driver->backend_uri);
     g_free(driver);
 }
 
-const char *
-qemuSnapshotDriverStorageDaemon(const qemuSnapshotDriver *driver)
+qemuStorageSpare *
+qemuSnapshotDriverStorageSpare(const qemuSnapshotDriver *driver)
 {
-    return driver->storage_daemon;
+    return driver->spare;
 }
 
 unsigned int

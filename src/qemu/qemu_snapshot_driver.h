@@ -8,6 +8,8 @@
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
+#include "qemu_storage_spare.h"
+
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomain, virDomainFree)
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomainSnapshot, virDomainSnapshotFree)
 
@@ -21,7 +23,7 @@ qemuSnapshotDriver *qemuSnapshotDriverNew(const char *backend_uri,
 void qemuSnapshotDriverFree(qemuSnapshotDriver *driver);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotDriver, qemuSnapshotDriverFree)
 
-const char *qemuSnapshotDriverStorageDaemon(const qemuSnapshotDriver *driver);
+qemuStorageSpare *qemuSnapshotDriverStorageSpare(const qemuSnapshotDriver *driver);
 unsigned int qemuSnapshotDriverStorageTimeout(const qemuSnapshotDriver *driver);
 
 /* Where the journals are. */

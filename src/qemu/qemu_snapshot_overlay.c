@@ -26,8 +26,8 @@
 
 struct _qemuSnapshotOverlays {
     const qemuSnapshotDriver *driver;
+    qemuStorageSpare *spare;        /* where one is wanted, but not taken yet */
     qemuStorageDaemon *daemon;
-    GError *start_error;            /* why there is no daemon */
 
     qemuSnapshotPlan *plan;         /* NULL until there is one */
     qemuStorageOverlay *overlays;   /* one for each disk of the plan */
@@ -72,12 +72,13 @@ qemuSnapshotOverlaysFree(qemuSnapshotOverlays *overlays)
     if (!overlays)
         return;
 
+    if (overlays->spare)
+        qemuStorageSpareDrop(overlays->spare);
     qemuStorageDaemonStop(overlays->daemon);
     for (guint i = 0; overlays->plan && i < overlays->plan->disks->len; i++) {
         if (overlays->overlays[i].fd >= 0)
             close(overlays->overlays[i].fd);
     }
-    g_clear_error(&overlays->start_error);
     g_free(overlays->overlays);
     g_free(overlays->named);
     g_free(overlays);
@@ -88,16 +89,11 @@ qemuSnapshotOverlaysFree(qemuSnapshotOverlays *overlays)
 static int
 overlayOpen(qemuSnapshotPlanDisk *disk, gboolean *ret_named, GError **error)
 {
-    int fd;
-
-    if (!disk->reused)
-        return virSnapFileCreate(disk->file, &disk->like, ret_named, error);
+    struct stat st;
 
     *ret_named = TRUE;
-    if ((fd = open(disk->file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) < 0)
-        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                             _("cannot open overlay '%s'"), disk->file);
-    return fd;
+    return disk->reused ? virSnapFileOpenImage(disk->file, &st, error) :
+        virSnapFileCreate(disk->file, &disk->like, ret_named, error);
 }
 
 static gboolean
@@ -162,24 +158,26 @@ overlaysName(qemuSnapshotOverlays *overlays, GError **error)
 void
 qemuSnapshotOverlaysPrepare(qemuSnapshotOverlays *overlays)
 {
-    overlays->daemon =
-        qemuStorageDaemonStart(qemuSnapshotDriverStorageDaemon(overlays->driver),
-                               &overlays->start_error);
+    overlays->spare = qemuSnapshotDriverStorageSpare(overlays->driver);
+    qemuStorageSpareWant(overlays->spare);
+}
+
+gboolean
+qemuSnapshotOverlaysBegin(qemuSnapshotOverlays *overlays, GError **error)
+{
+    overlays->daemon = qemuStorageSpareTake(g_steal_pointer(&overlays->spare), error);
+
+    return overlays->daemon && overlaysName(overlays, error) &&
+        qemuStorageDaemonBegin(overlays->daemon, overlays->overlays,
+                               overlays->plan->disks->len,
+                               qemuSnapshotDriverStorageTimeout(overlays->driver),
+                               error);
 }
 
 gboolean
 qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays, GError **error)
 {
-    if (!overlays->daemon) {
-        g_propagate_error(error, g_steal_pointer(&overlays->start_error));
-        return FALSE;
-    }
-
-    return overlaysName(overlays, error) &&
-        qemuStorageDaemonCreate(overlays->daemon, overlays->overlays,
-                                overlays->plan->disks->len,
-                                qemuSnapshotDriverStorageTimeout(overlays->driver),
-                                error) &&
+    return qemuStorageDaemonCreate(overlays->daemon, error) &&
         virSnapFault("storage-daemon-created", error);
 }
 

@@ -23,7 +23,10 @@ void qemuSnapshotOverlaysPrepare(qemuSnapshotOverlays *overlays);
 gboolean qemuSnapshotOverlaysReserve(qemuSnapshotOverlays *overlays,
                                      qemuSnapshotPlan *plan, GError **error);
 
-/* Names them, and makes overlays of them. */
+/* Names them, and begins to make overlays of them. */
+gboolean qemuSnapshotOverlaysBegin(qemuSnapshotOverlays *overlays, GError **error);
+
+/* Waits until they are made. */
 gboolean qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays, GError **error);
 
 /* Has each opened on its chain, reads back what it says, and makes all durable. */

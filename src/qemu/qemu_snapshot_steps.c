@@ -39,10 +39,14 @@ stepJournal(qemuSnapshotRevertState *state, GError **error)
     return state->journal != NULL;
 }
 
+/* libvirt looks at the configuration, but not at its images, while the storage daemon
+ * makes those. */
 static gboolean
 stepCreate(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotOverlaysCreate(state->overlays, error);
+    return qemuSnapshotOverlaysBegin(state->overlays, error) &&
+        qemuSnapshotCheckConfig(state->plan, error) &&
+        qemuSnapshotOverlaysCreate(state->overlays, error);
 }
 
 static gboolean
@@ -53,12 +57,10 @@ undoCreate(qemuSnapshotRevertState *state, GError **error)
     return qemuSnapshotOverlaysRemove(state->plan, error);
 }
 
-/* libvirt looks at the configuration while the storage daemon opens the images. */
 static gboolean
 stepVerify(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotCheckConfig(state->plan, error) &&
-        qemuSnapshotOverlaysVerify(state->overlays, error);
+    return qemuSnapshotOverlaysVerify(state->overlays, error);
 }
 
 /* Of a domain that need not be stopped the look before its definition is enough. */

@@ -9,39 +9,25 @@
  *
  * Images are opened with driver and backing image stated all the way down, so that
  * no header decides what is opened, and locked as QEMU does it: one that
- * someone writes to is refused. The overlays go by our own descriptors; a path
- * could lead elsewhere by the time it is opened.
+ * someone writes to is refused. All of them go by our own descriptors, whose names
+ * are short, and which lead nowhere else by the time they are opened.
  */
 
 #include "config.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "qemu_qmp.h"
 #include "qemu_storage_daemon.h"
+#include "qemu_storage_process.h"
 #include "virsnaperror.h"
+#include "virsnapfile.h"
 #include "virsnapqcow2.h"
 
 /* a node's name */
 #define NOTHING "n"
-
-/* the child's descriptor, after the standard ones */
-#define MONITOR_FD 3
-
-/* Of what it prints, enough for the reason. */
-#define STDERR_MAX 8192
-#define STDERR_WAIT 1000 /* milliseconds */
-
-/* A killed process ends at once, but for one that waits for dead storage. What
- * then still holds an image is found by QEMU, by its lock. */
-#define END_MAX (10 * G_USEC_PER_SEC)
 
 typedef enum {
     COMMAND_CAPABILITIES,
@@ -58,11 +44,11 @@ struct _daemonSent {
 };
 
 struct _qemuStorageDaemon {
-    GPid pid;
-    int stderr_fd;
+    qemuStorageProcess *process;
     qemuQMP *qmp;
     const qemuStorageOverlay *overlays;
     gsize n_overlays;
+    GHashTable *bases;     /* path -> descriptor, of all images of the chains */
     gsize n_jobs;          /* for those that are to be made */
     GArray *sent;          /* of daemonSent: replies come in this order */
     gsize replies;         /* taken so far */
@@ -70,92 +56,23 @@ struct _qemuStorageDaemon {
     GError *verify_error;  /* the first */
 };
 
-/* It must not outlive us: its overlays would stay open. A group of its own, so
- * that what a wrapper script starts is killed with it. */
-static void
-daemonChildSetUp(void *opaque)
+gboolean
+qemuStorageDaemonHasEnded(qemuStorageDaemon *daemon)
 {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    setpgid(0, 0);
-}
-
-static gboolean
-daemonSpawn(qemuStorageDaemon *daemon, const char *binary, int monitor,
-            GError **error)
-{
-    g_autofree char *chardev = g_strdup_printf("socket,id=qmp,fd=%d", MONITOR_FD);
-    const char *argv[] = {
-        binary, "--chardev", chardev, "--monitor", "chardev=qmp", NULL
-    };
-    const int target = MONITOR_FD;
-    g_autofree char *folder = g_strdup_printf("/proc/%d/fd", getpid());
-    g_autoptr(GError) cause = NULL;
-
-    /* in that folder our descriptors have names that are short */
-    if (g_spawn_async_with_pipes_and_fds(folder, argv, NULL,
-                                         G_SPAWN_SEARCH_PATH |
-                                         G_SPAWN_DO_NOT_REAP_CHILD |
-                                         G_SPAWN_STDOUT_TO_DEV_NULL,
-                                         daemonChildSetUp, NULL, -1, -1, -1,
-                                         &monitor, &target, 1, &daemon->pid,
-                                         NULL, NULL, &daemon->stderr_fd, &cause))
-        return TRUE;
-
-    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                _("cannot start '%s', which makes the overlays: %s"), binary,
-                cause->message);
-    return FALSE;
-}
-
-qemuStorageDaemon *
-qemuStorageDaemonStart(const char *binary, GError **error)
-{
-    g_autoptr(qemuStorageDaemon) daemon = g_new0(qemuStorageDaemon, 1);
-    gboolean ok;
-    int fds[2];
-
-    daemon->stderr_fd = -1;
-    daemon->sent = g_array_new(FALSE, FALSE, sizeof(daemonSent));
-
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
-        virSnapErrorSetErrno(error, VIR_ERR_SYSTEM_ERROR, errno,
-                             _("cannot create a pair of sockets"));
-        return NULL;
-    }
-
-    daemon->qmp = qemuQMPNew(fds[0]);
-    ok = daemonSpawn(daemon, binary, fds[1], error);
-    close(fds[1]);
-
-    return ok ? g_steal_pointer(&daemon) : NULL;
+    return qemuStorageProcessHasEnded(daemon->process);
 }
 
 void
 qemuStorageDaemonKill(qemuStorageDaemon *daemon)
 {
-    if (daemon->pid > 0) {
-        kill(-daemon->pid, SIGKILL);
-        kill(daemon->pid, SIGKILL); /* where it has no group of its own yet */
-    }
+    qemuStorageProcessKill(daemon->process);
 }
 
 void
 qemuStorageDaemonWait(qemuStorageDaemon *daemon)
 {
-    gint64 deadline = g_get_monotonic_time() + END_MAX;
-
-    qemuStorageDaemonKill(daemon);
-    while (daemon->pid > 0 && waitpid(daemon->pid, NULL, WNOHANG) == 0) {
-        if (g_get_monotonic_time() > deadline)
-            return;
-        g_usleep(500);
-    }
-    daemon->pid = 0;
-}
-
-static void
-daemonReaped(GPid pid, int status, void *opaque)
-{
+    qemuStorageProcessWait(daemon->process);
+    g_hash_table_remove_all(daemon->bases);
 }
 
 void
@@ -164,45 +81,56 @@ qemuStorageDaemonStop(qemuStorageDaemon *daemon)
     if (!daemon)
         return;
 
-    qemuStorageDaemonKill(daemon);
-    if (daemon->pid > 0)
-        g_child_watch_add(daemon->pid, daemonReaped, NULL);
-    if (daemon->stderr_fd >= 0)
-        close(daemon->stderr_fd);
-    g_clear_pointer(&daemon->qmp, qemuQMPFree);
+    qemuStorageProcessFree(daemon->process);
+    qemuQMPFree(daemon->qmp);
     g_array_unref(daemon->sent);
+    g_hash_table_unref(daemon->bases);
     g_clear_error(&daemon->verify_error);
     g_free(daemon);
-}
-
-/* What it printed. It is killed for that, if it isn't dead, and then its end
- * closes the pipe, unless the kernel holds it up. */
-static char *
-daemonReadStderr(qemuStorageDaemon *daemon)
-{
-    struct pollfd pfd = { .fd = daemon->stderr_fd, .events = POLLIN };
-    g_autoptr(GString) text = g_string_new(NULL);
-    char bytes[1024];
-    ssize_t n;
-
-    qemuStorageDaemonKill(daemon);
-    while (text->len < STDERR_MAX && poll(&pfd, 1, STDERR_WAIT) > 0 &&
-           (n = read(daemon->stderr_fd, bytes, sizeof(bytes))) > 0)
-        g_string_append_len(text, bytes, n);
-
-    return g_utf8_make_valid(g_strchomp(text->str), -1);
 }
 
 /* The monitor failed: what the program has printed may say why. */
 static gboolean
 daemonFail(qemuStorageDaemon *daemon, const GError *cause, GError **error)
 {
-    g_autofree char *reason = daemonReadStderr(daemon);
+    g_autofree char *reason = qemuStorageProcessReadStderr(daemon->process);
 
     g_set_error(error, VIR_SNAP_ERROR, virSnapErrorCode(cause),
                 _("qemu-storage-daemon failed to make the overlays: %s%s%s"),
                 cause->message, *reason ? ": " : "", reason);
     return FALSE;
+}
+
+static void
+nameFile(GString *text, int fd, const char *path)
+{
+    static const char *const quotes[] = { "''", "\"\"", "[]" };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(quotes); i++) {
+        const char *q = quotes[i];
+        g_autofree char *from = g_strdup_printf("%c%d%c", q[0], fd, q[1]);
+        g_autofree char *to = g_strdup_printf("%c%s%c", q[0], path, q[1]);
+
+        g_string_replace(text, from, to, 0);
+    }
+}
+
+/* It knows files by our descriptors, which tell nobody else anything. */
+static char *
+daemonNameFiles(const qemuStorageDaemon *daemon, const char *reason)
+{
+    GString *text = g_string_new(reason);
+    GHashTableIter iter;
+    void *path, *fd;
+
+    for (gsize i = 0; i < daemon->n_overlays; i++)
+        nameFile(text, daemon->overlays[i].fd, daemon->overlays[i].file);
+
+    g_hash_table_iter_init(&iter, daemon->bases);
+    while (g_hash_table_iter_next(&iter, &path, &fd))
+        nameFile(text, GPOINTER_TO_INT(fd), path);
+
+    return g_string_free(text, FALSE);
 }
 
 static gboolean
@@ -211,11 +139,12 @@ daemonSetDiskError(const qemuStorageDaemon *daemon, gsize disk,
 {
     const qemuStorageOverlay *overlay = disk < daemon->n_overlays ?
         &daemon->overlays[disk] : NULL;
+    g_autofree char *named = daemonNameFiles(daemon, reason);
 
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
                 _("cannot make overlay '%s' of disk '%s': %s"),
                 overlay ? overlay->file : "?", overlay ? overlay->disk : "?",
-                reason);
+                named);
     return FALSE;
 }
 
@@ -260,39 +189,102 @@ daemonSendNothing(qemuStorageDaemon *daemon, GError **error)
     return daemonSend(daemon, COMMAND_NOTHING, 0, "blockdev-add", arguments, error);
 }
 
-static JsonObject *
-nodeForFile(const char *path)
+static void
+closeDescriptor(void *opaque)
 {
+    close(GPOINTER_TO_INT(opaque));
+}
+
+qemuStorageDaemon *
+qemuStorageDaemonStart(const char *binary, GError **error)
+{
+    g_autoptr(qemuStorageDaemon) daemon = g_new0(qemuStorageDaemon, 1);
+    int fds[2];
+
+    daemon->sent = g_array_new(FALSE, FALSE, sizeof(daemonSent));
+    daemon->bases = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
+                                          closeDescriptor);
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
+        virSnapErrorSetErrno(error, VIR_ERR_SYSTEM_ERROR, errno,
+                             _("cannot create a pair of sockets"));
+        return NULL;
+    }
+
+    daemon->qmp = qemuQMPNew(fds[0]);
+    daemon->process = qemuStorageProcessStart(binary, fds[1], error);
+    close(fds[1]);
+
+    /* it takes these as soon as it is up */
+    return daemon->process && daemonSendCapabilities(daemon, error) &&
+        daemonSendNothing(daemon, error) ? g_steal_pointer(&daemon) : NULL;
+}
+
+static gboolean
+daemonOpenBase(qemuStorageDaemon *daemon, gsize disk, const char *path, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    struct stat st;
+    int fd;
+
+    if (g_hash_table_contains(daemon->bases, path))
+        return TRUE;
+    if ((fd = virSnapFileOpenImage(path, &st, &cause)) < 0)
+        return daemonSetDiskError(daemon, disk, cause->message, error);
+
+    g_hash_table_insert(daemon->bases, g_strdup(path), GINT_TO_POINTER(fd));
+    return TRUE;
+}
+
+static gboolean
+daemonOpenChain(qemuStorageDaemon *daemon, gsize disk, GError **error)
+{
+    GPtrArray *chain = daemon->overlays[disk].chain;
+
+    for (guint i = 0; i < chain->len; i++) {
+        const virSnapImage *image = g_ptr_array_index(chain, i);
+
+        if (!daemonOpenBase(daemon, disk, image->file, error) ||
+            (image->data_file &&
+             !daemonOpenBase(daemon, disk, image->data_file, error)))
+            return FALSE;
+    }
+
+    return TRUE;
+}
+
+static JsonObject *
+nodeForDescriptor(int fd)
+{
+    g_autofree char *name = g_strdup_printf("%d", fd);
     JsonObject *node = json_object_new();
 
     json_object_set_string_member(node, "driver", "file");
-    json_object_set_string_member(node, "filename", path);
+    json_object_set_string_member(node, "filename", name);
     return node;
 }
 
 static JsonObject *
-nodeForOverlay(const qemuStorageOverlay *overlay)
+nodeForBase(const qemuStorageDaemon *daemon, const char *path)
 {
-    g_autofree char *name = g_strdup_printf("%d", overlay->fd);
-
-    return nodeForFile(name);
+    return nodeForDescriptor(GPOINTER_TO_INT(g_hash_table_lookup(daemon->bases, path)));
 }
 
 /* The image at `depth` and all below it; backing images are opened read-only. */
 static JsonObject *
-nodeForChain(GPtrArray *chain, guint depth)
+nodeForChain(const qemuStorageDaemon *daemon, GPtrArray *chain, guint depth)
 {
     const virSnapImage *image = g_ptr_array_index(chain, depth);
     JsonObject *node = json_object_new();
 
     json_object_set_string_member(node, "driver", image->format);
-    json_object_set_object_member(node, "file", nodeForFile(image->file));
+    json_object_set_object_member(node, "file", nodeForBase(daemon, image->file));
     if (image->data_file)
         json_object_set_object_member(node, "data-file",
-                                      nodeForFile(image->data_file));
+                                      nodeForBase(daemon, image->data_file));
     if (depth + 1 < chain->len)
         json_object_set_object_member(node, "backing",
-                                      nodeForChain(chain, depth + 1));
+                                      nodeForChain(daemon, chain, depth + 1));
     else if (g_str_equal(image->format, "qcow2"))
         json_object_set_string_member(node, "backing", NOTHING);
 
@@ -305,7 +297,7 @@ daemonSendCreate(qemuStorageDaemon *daemon, gsize disk, GError **error)
     const qemuStorageOverlay *overlay = &daemon->overlays[disk];
     const virSnapImage *base = g_ptr_array_index(overlay->chain, 0);
     g_autofree char *job = g_strdup_printf("j%zu", disk);
-    JsonObject *file = nodeForOverlay(overlay);
+    JsonObject *file = nodeForDescriptor(overlay->fd);
     JsonObject *cache = json_object_new();
     JsonObject *options = json_object_new();
     JsonObject *arguments = json_object_new();
@@ -334,9 +326,9 @@ daemonSendVerify(qemuStorageDaemon *daemon, gsize disk, GError **error)
     json_object_set_string_member(arguments, "driver", "qcow2");
     json_object_set_string_member(arguments, "node-name", name);
     json_object_set_boolean_member(arguments, "read-only", TRUE);
-    json_object_set_object_member(arguments, "file", nodeForOverlay(overlay));
+    json_object_set_object_member(arguments, "file", nodeForDescriptor(overlay->fd));
     json_object_set_object_member(arguments, "backing",
-                                  nodeForChain(overlay->chain, 0));
+                                  nodeForChain(daemon, overlay->chain, 0));
 
     return daemonSend(daemon, COMMAND_VERIFY, disk, "blockdev-add", arguments,
                       error);
@@ -444,24 +436,29 @@ daemonTake(qemuStorageDaemon *daemon, GError **error)
 }
 
 gboolean
-qemuStorageDaemonCreate(qemuStorageDaemon *daemon,
-                        const qemuStorageOverlay *overlays, gsize n_overlays,
-                        unsigned int timeout, GError **error)
+qemuStorageDaemonBegin(qemuStorageDaemon *daemon,
+                       const qemuStorageOverlay *overlays, gsize n_overlays,
+                       unsigned int timeout, GError **error)
 {
     daemon->overlays = overlays;
     daemon->n_overlays = n_overlays;
     qemuQMPSetTimeout(daemon->qmp, timeout);
 
-    if (!daemonSendCapabilities(daemon, error) || !daemonSendNothing(daemon, error))
-        return FALSE;
-
     for (gsize i = 0; i < n_overlays; i++) {
+        if (!daemonOpenChain(daemon, i, error))
+            return FALSE;
         if (overlays[i].exists ? !daemonSendVerify(daemon, i, error) :
                                  !daemonSendCreate(daemon, i, error))
             return FALSE;
         daemon->n_jobs += !overlays[i].exists;
     }
 
+    return TRUE;
+}
+
+gboolean
+qemuStorageDaemonCreate(qemuStorageDaemon *daemon, GError **error)
+{
     while (daemon->concluded < daemon->n_jobs) {
         if (!daemonTake(daemon, error))
             return FALSE;

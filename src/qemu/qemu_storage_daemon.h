@@ -22,24 +22,24 @@ typedef struct _qemuStorageDaemon qemuStorageDaemon;
 /* Starts `binary`, without waiting until it is up. */
 qemuStorageDaemon *qemuStorageDaemonStart(const char *binary, GError **error);
 
-/* Its work is either done or of no use, so it is killed. Wait returns when it has
- * ended, so that it holds no lock any more, but within ten seconds; after Kill and
- * Stop that comes soon.
- * The main loop buries what Stop, which frees daemon, leaves. */
+/* All as of its process; after Wait it holds no lock any more. Stop frees daemon. */
+gboolean qemuStorageDaemonHasEnded(qemuStorageDaemon *daemon);
 void qemuStorageDaemonKill(qemuStorageDaemon *daemon);
 void qemuStorageDaemonWait(qemuStorageDaemon *daemon);
 void qemuStorageDaemonStop(qemuStorageDaemon *daemon);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuStorageDaemon, qemuStorageDaemonStop)
 
-/* Makes a qcow2 of each overlay that isn't one, all side by side, and begins to open each of them
- * read-only on its chain, all of whose images are opened in the format that the
- * chain states. This and the next call may take timeout seconds together, and the
- * overlays must live until that. What is written is not flushed to disk: the
- * caller does that for all of them. */
-gboolean qemuStorageDaemonCreate(qemuStorageDaemon *daemon,
-                                 const qemuStorageOverlay *overlays,
-                                 gsize n_overlays, unsigned int timeout,
-                                 GError **error);
+/* Begins to make a qcow2 of each overlay that isn't one, all side by side. This and the
+ * next two calls may take timeout seconds together, and the overlays must live until
+ * then. What is written is not flushed to disk: the caller does that for all of them. */
+gboolean qemuStorageDaemonBegin(qemuStorageDaemon *daemon,
+                                const qemuStorageOverlay *overlays,
+                                gsize n_overlays, unsigned int timeout,
+                                GError **error);
+
+/* Waits until all are made, and begins to open each of them read-only on its chain, all
+ * of whose images are opened in the format that the chain states. */
+gboolean qemuStorageDaemonCreate(qemuStorageDaemon *daemon, GError **error);
 
 /* Waits until all are open, or tells which can't be. */
 gboolean qemuStorageDaemonVerify(qemuStorageDaemon *daemon, GError **error);

@@ -124,6 +124,8 @@ callForward(dispatchCall *call)
 static void
 callFinish(dispatchCall *call)
 {
+    gboolean reverted = call->exclusive && callIsRevert(call);
+
     if (call->error)
         call->reply = remoteErrorEncode(&call->taken->header, call->error_domain,
                                         call->error);
@@ -134,6 +136,8 @@ callFinish(dispatchCall *call)
 
     callRelease(call);
     virNetServerClientReply(call->client, call->reply);
+    if (reverted)
+        qemuSnapshotRevertPrepare(call->dispatch->config.driver);
     dispatchCallFree(call);
 }
 

@@ -205,6 +205,35 @@ virSnapFileLink(int fd, const char *path, GError **error)
     return FALSE;
 }
 
+int
+virSnapFileOpenImage(const char *path, struct stat *ret_st, GError **error)
+{
+    /* O_NONBLOCK: a FIFO put in the image's place must not hang us */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    if (fd < 0) {
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("cannot open image '%s'"), path);
+        return -1;
+    }
+
+    if (fstat(fd, ret_st) < 0) {
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("cannot stat image '%s'"), path);
+        close(fd);
+        return -1;
+    }
+
+    if (!S_ISREG(ret_st->st_mode)) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("image '%s' is not a regular file"), path);
+        close(fd);
+        return -1;
+    }
+
+    return fd;
+}
+
 gboolean
 virSnapFileSyncFolder(const char *path, GError **error)
 {

@@ -51,5 +51,9 @@ gboolean virSnapFileLink(int fd, const char *path, GError **error);
  * is missing: a storage may be away. */
 gboolean virSnapFileExists(const char *path, gboolean *ret_exists, GError **error);
 
+/* Opens an existing image for reading, and tells what it is: a regular file, or that is
+ * the error. Never waits for someone else. Returns a descriptor, or -1. */
+int virSnapFileOpenImage(const char *path, struct stat *ret_st, GError **error);
+
 /* Makes a file's folder durable. */
 gboolean virSnapFileSyncFolder(const char *path, GError **error);

@@ -85,35 +85,6 @@ qcow2Inside(guint64 offset, guint64 len, guint64 total)
     return offset <= total && len <= total - offset;
 }
 
-static int
-imageOpen(const char *file, struct stat *ret_st, GError **error)
-{
-    /* O_NONBLOCK: a FIFO put in the image's place must not hang us */
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-
-    if (fd < 0) {
-        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                             _("cannot open image '%s'"), file);
-        return -1;
-    }
-
-    if (fstat(fd, ret_st) < 0) {
-        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                             _("cannot stat image '%s'"), file);
-        close(fd);
-        return -1;
-    }
-
-    if (!S_ISREG(ret_st->st_mode)) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("image '%s' is not a regular file"), file);
-        close(fd);
-        return -1;
-    }
-
-    return fd;
-}
-
 static gboolean
 qcow2ReadHeader(int fd, const char *file, qcow2Header *header, GError **error)
 {
@@ -310,7 +281,7 @@ virSnapImageRead(const char *file, const char *format, GError **error)
         return NULL;
     }
 
-    if ((fd = imageOpen(file, &st, error)) < 0)
+    if ((fd = virSnapFileOpenImage(file, &st, error)) < 0)
         return NULL;
 
     image->file = g_strdup(file);
@@ -366,7 +337,7 @@ virSnapImageIsBlank(const char *file, gboolean *ret_blank, GError **error)
     struct stat st;
     int fd;
 
-    if ((fd = imageOpen(file, &st, error)) < 0)
+    if ((fd = virSnapFileOpenImage(file, &st, error)) < 0)
         return FALSE;
 
     header->file_size = st.st_size;

@@ -92,8 +92,10 @@ make(fixture *f, const char *binary, gsize from, gsize n, unsigned int timeout,
     qemuStorageDaemon *daemon = qemuStorageDaemonStart(binary, error);
     gboolean ok;
 
-    g_assert_nonnull(daemon);
-    ok = qemuStorageDaemonCreate(daemon, f->overlays + from, n, timeout, error) &&
+    if (!daemon)
+        return FALSE;
+    ok = qemuStorageDaemonBegin(daemon, f->overlays + from, n, timeout, error) &&
+        qemuStorageDaemonCreate(daemon, error) &&
         qemuStorageDaemonVerify(daemon, error);
     qemuStorageDaemonWait(daemon);
     qemuStorageDaemonStop(daemon);
@@ -189,6 +191,26 @@ testBaseMissing(fixture *f, const void *opaque)
     g_assert_nonnull(strstr(error->message, "'vdb'"));
 }
 
+/* It is told of descriptors, and its reasons name them; ours name files. */
+static void
+testNamesFiles(fixture *f, const void *opaque)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree char *number = g_strdup_printf("'%d'", f->overlays[1].fd);
+    g_autofree char *quoted = g_strdup_printf("open '%s'", f->paths[1]);
+
+    if (noDaemon())
+        return;
+    close(f->overlays[1].fd);
+    g_assert_cmpint(open(f->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), ==,
+                    f->overlays[1].fd);
+    g_assert_false(make(f, BINARY, 1, 1, TIMEOUT, &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
+    g_test_message("%s", error->message);
+    g_assert_nonnull(strstr(error->message, quoted));
+    g_assert_null(strstr(error->message, number));
+}
+
 static void
 testNoBinary(fixture *f, const void *opaque)
 {
@@ -261,6 +283,7 @@ main(int argc, char **argv)
     ADD("four", testFour);
     ADD("other-format", testOtherFormat);
     ADD("base-missing", testBaseMissing);
+    ADD("names-files", testNamesFiles);
     ADD("no-binary", testNoBinary);
     ADD("ends-at-once", testEndsAtOnce);
     ADD("says-why", testSaysWhy);
