@@ -21,7 +21,6 @@ qemuSnapshotSourceFree(qemuSnapshotSource *source)
 
     if (source->dom)
         virDomainFree(source->dom);
-    virDomainSnapshotInfoFree(source->info);
     qemuSnapshotTreeFree(source->tree);
     g_clear_pointer(&source->then_doc, xmlFreeDoc);
     g_clear_pointer(&source->then_disks, g_ptr_array_unref);
@@ -60,20 +59,14 @@ sourceReadState(qemuSnapshotSource *source, GError **error)
 static gboolean
 sourceReadSnapshot(qemuSnapshotSource *source, const char *name, GError **error)
 {
-    g_autoptr(virDomainSnapshot) snap =
-        virDomainSnapshotLookupByName(source->dom, name, 0);
-    char *xml = snap ?
-        virDomainSnapshotGetXMLDesc(snap, VIR_DOMAIN_SNAPSHOT_XML_SECURE) : NULL;
-
-    if (!xml) {
-        virSnapErrorSetLibvirt(error, _("cannot read snapshot '%s' of domain '%s'"),
-                               name, source->name);
+    if (!(source->tree = qemuSnapshotTreeRead(source->dom, name, error)))
         return FALSE;
-    }
+    if ((source->info = qemuSnapshotTreeFind(source->tree, name)))
+        return TRUE;
 
-    source->info = virDomainSnapshotInfoParse(xml, error);
-    free(xml);
-    return source->info != NULL;
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_NO_DOMAIN_SNAPSHOT,
+                _("domain '%s' has no snapshot '%s'"), source->name, name);
+    return FALSE;
 }
 
 /* Memory belongs to a domain that ran, and the other way round: the snapshots of
@@ -194,6 +187,5 @@ qemuSnapshotSourceRead(virConnectPtr conn, const qemuSnapshotRequest *request,
         qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS);
     source->has_short_chains =
         qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS);
-    source->tree = qemuSnapshotTreeRead(source->dom, request->snapshot, error);
-    return source->tree ? g_steal_pointer(&source) : NULL;
+    return g_steal_pointer(&source);
 }

@@ -24,8 +24,8 @@ struct _qemuSnapshotSource {
     gboolean transient;
     gboolean managed_save;
 
-    virDomainSnapshotInfo *info;   /* the target */
     qemuSnapshotTree *tree;
+    const virDomainSnapshotInfo *info;   /* of it: the target */
     gboolean has_revert_disks;     /* what libvirt can, and can't */
     gboolean has_short_chains;
 

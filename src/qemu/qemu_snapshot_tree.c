@@ -27,6 +27,7 @@ qemuSnapshotTreeFree(qemuSnapshotTree *tree)
         return;
 
     g_free(tree->domain);
+    g_ptr_array_unref(tree->infos);
     g_ptr_array_unref(tree->names);
     g_hash_table_unref(tree->paths);
     g_hash_table_unref(tree->states);
@@ -40,69 +41,109 @@ newTable(void)
     return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 }
 
-static void
-addImage(GPtrArray *chain, GHashTable *table, const char *file, const char *owner)
-{
-    char *key = virSnapFileKey(file);
+/* Images and who needs them. Where many stand on the same ones, each is read once for
+ * each format that it is taken for; so a chain that bites its tail has an end, too. */
+typedef struct _imageTable imageTable;
+struct _imageTable {
+    GHashTable *owners;  /* file key -> owner */
+    GHashTable *read;    /* set of format and file key */
+};
 
-    if (chain)
-        g_ptr_array_add(chain, g_strdup(key));
-    if (table)
-        g_hash_table_insert(table, key, g_strdup(owner));
-    else
-        g_free(key);
+static imageTable
+newImageTable(void)
+{
+    return (imageTable){
+        .owners = newTable(),
+        .read = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
+    };
 }
 
-/* Either of chain and table may be NULL. Data files are in the table alone. */
 static void
-walkChain(GPtrArray *chain, GHashTable *table, const char *file, const char *format,
-          const char *owner)
+clearImageTable(imageTable *table)
 {
-    g_autoptr(virSnapImage) image = NULL;
+    g_clear_pointer(&table->owners, g_hash_table_unref);
+    g_clear_pointer(&table->read, g_hash_table_unref);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(imageTable, clearImageTable)
 
-    for (int depth = 0; depth < VIR_SNAP_CHAIN_MAX; depth++) {
-        g_autofree char *full = image ? virSnapFileBeside(image->file, image->backing) :
-            g_strdup(file);
-        g_autofree char *as = g_strdup(image ? image->backing_format : format);
+static void
+addOwner(GHashTable *owners, const char *key, const char *owner)
+{
+    if (!g_hash_table_contains(owners, key))
+        g_hash_table_insert(owners, g_strdup(key), g_strdup(owner));
+}
 
-        addImage(chain, table, full, owner);
-        virSnapImageFree(image);
-        image = virSnapImageRead(full, as ? as : "raw", NULL);
-        if (image && image->data_file)
-            addImage(NULL, table, image->data_file, owner);
-        if (!image || !image->backing)
+/* The image below, as far as the header names it and can be read. */
+static gboolean
+goDown(char **file, char **format, char **ret_data_file)
+{
+    g_autoptr(virSnapImage) image = virSnapImageRead(*file, *format, NULL);
+
+    if (ret_data_file)
+        *ret_data_file = image ? g_steal_pointer(&image->data_file) : NULL;
+    if (!image || !image->backing)
+        return FALSE;
+
+    g_free(*file);
+    g_free(*format);
+    *file = virSnapFileBeside(image->file, image->backing);
+    *format = g_strdup(image->backing_format ? image->backing_format : "raw");
+    return TRUE;
+}
+
+/* The image and all that its header chain names; data files, too. */
+static void
+addChain(imageTable *table, const char *top, const char *as, const char *owner)
+{
+    g_autofree char *file = g_strdup(top);
+    g_autofree char *format = g_strdup(as ? as : "raw");
+    gboolean more = TRUE;
+
+    while (more) {
+        g_autofree char *key = virSnapFileKey(file);
+        g_autofree char *data_file = NULL;
+
+        addOwner(table->owners, key, owner);
+        if (!g_hash_table_add(table->read, g_strconcat(format, ":", key, NULL)))
             return;
+
+        more = goDown(&file, &format, &data_file);
+        if (data_file) {
+            g_autofree char *data_key = virSnapFileKey(data_file);
+
+            addOwner(table->owners, data_key, owner);
+        }
     }
 }
 
-void
-qemuSnapshotTreeAddChain(GHashTable *table, const char *file, const char *format,
-                         const char *owner)
-{
-    walkChain(NULL, table, file, format, owner);
-}
-
 GPtrArray *
-qemuSnapshotReadChain(const char *file, const char *format)
+qemuSnapshotReadChain(const char *top, const char *as)
 {
     GPtrArray *chain = g_ptr_array_new_with_free_func(g_free);
+    g_autofree char *file = g_strdup(top);
+    g_autofree char *format = g_strdup(as ? as : "raw");
+    gboolean more = TRUE;
 
-    walkChain(chain, NULL, file, format, NULL);
+    for (int depth = 0; more && depth < VIR_SNAP_CHAIN_MAX; depth++) {
+        g_ptr_array_add(chain, virSnapFileKey(file));
+        more = goDown(&file, &format, NULL);
+    }
+
     return chain;
 }
 
 static void
-addDisks(GHashTable *table, GPtrArray *disks, const char *owner)
+addDisks(imageTable *table, GPtrArray *disks, const char *owner)
 {
     for (guint i = 0; i < disks->len; i++) {
         virDomainDisk *disk = g_ptr_array_index(disks, i);
 
         if (disk->file)
-            qemuSnapshotTreeAddChain(table, disk->file, disk->format, owner);
+            addChain(table, disk->file, disk->format, owner);
         for (guint j = 0; j < disk->chain->len; j++) {
             virDomainImage *image = g_ptr_array_index(disk->chain, j);
 
-            qemuSnapshotTreeAddChain(table, image->file, image->format, owner);
+            addChain(table, image->file, image->format, owner);
         }
     }
 }
@@ -115,8 +156,8 @@ addPath(GHashTable *paths, const char *file, const char *owner)
 }
 
 static gboolean
-treeAddDefinition(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
-                  gboolean inactive, GError **error)
+treeAddDefinition(qemuSnapshotTree *tree, imageTable *states,
+                  const virDomainSnapshotInfo *info, gboolean inactive, GError **error)
 {
     g_autoptr(xmlDoc) doc = virDomainSnapshotInfoGetDomain(info, inactive);
     g_autoptr(GPtrArray) disks = NULL;
@@ -127,7 +168,7 @@ treeAddDefinition(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
     if (!(disks = virDomainDefGetDisks(doc, error)))
         return FALSE;
 
-    addDisks(tree->states, disks, info->name);
+    addDisks(states, disks, info->name);
     for (guint i = 0; i < disks->len; i++) {
         virDomainDisk *disk = g_ptr_array_index(disks, i);
 
@@ -156,8 +197,8 @@ treeAddMade(qemuSnapshotTree *tree, GPtrArray *disks, const char *owner)
 }
 
 static gboolean
-treeAddSnapshot(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
-                const char *target, GError **error)
+treeAddSnapshot(qemuSnapshotTree *tree, imageTable *states,
+                const virDomainSnapshotInfo *info, const char *target, GError **error)
 {
     g_ptr_array_add(tree->names, g_strdup(info->name));
     if (g_strcmp0(info->parent, target) == 0)
@@ -167,8 +208,8 @@ treeAddSnapshot(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
     treeAddMade(tree, info->disks, info->name);
     treeAddMade(tree, info->revert_disks, info->name);
 
-    return treeAddDefinition(tree, info, FALSE, error) &&
-        treeAddDefinition(tree, info, TRUE, error);
+    return treeAddDefinition(tree, states, info, FALSE, error) &&
+        treeAddDefinition(tree, states, info, TRUE, error);
 }
 
 static virDomainSnapshotInfo *
@@ -219,23 +260,38 @@ qemuSnapshotTreeRead(virDomainPtr dom, const char *target, GError **error)
 {
     g_autoptr(GPtrArray) infos = qemuSnapshotReadInfos(dom, error);
     g_autoptr(qemuSnapshotTree) tree = NULL;
+    g_auto(imageTable) states = newImageTable();
 
     if (!infos)
         return NULL;
 
     tree = g_new0(qemuSnapshotTree, 1);
     tree->domain = g_strdup(virDomainGetName(dom));
+    tree->infos = g_ptr_array_ref(infos);
     tree->names = g_ptr_array_new_with_free_func(g_free);
     tree->paths = newTable();
-    tree->states = newTable();
+    tree->states = g_hash_table_ref(states.owners);
     tree->made = newTable();
 
     for (guint i = 0; i < infos->len; i++) {
-        if (!treeAddSnapshot(tree, g_ptr_array_index(infos, i), target, error))
+        if (!treeAddSnapshot(tree, &states, g_ptr_array_index(infos, i), target, error))
             return NULL;
     }
 
     return g_steal_pointer(&tree);
+}
+
+const virDomainSnapshotInfo *
+qemuSnapshotTreeFind(const qemuSnapshotTree *tree, const char *name)
+{
+    for (guint i = 0; i < tree->infos->len; i++) {
+        const virDomainSnapshotInfo *info = g_ptr_array_index(tree->infos, i);
+
+        if (g_strcmp0(info->name, name) == 0)
+            return info;
+    }
+
+    return NULL;
 }
 
 GPtrArray *
@@ -304,8 +360,9 @@ qemuSnapshotEachDomain(virDomainPtr dom, gboolean own, qemuSnapshotDomainFunc fu
 }
 
 static gboolean
-addDomain(virDomainPtr dom, void *table, GError **error)
+addDomain(virDomainPtr dom, void *opaque, GError **error)
 {
+    imageTable *table = opaque;
     const char *name = virDomainGetName(dom);
     unsigned int last = virDomainIsActive(dom) == 0 ? 0 : VIR_DOMAIN_XML_INACTIVE;
     g_autoptr(qemuSnapshotTree) tree = NULL;
@@ -325,7 +382,7 @@ addDomain(virDomainPtr dom, void *table, GError **error)
         return FALSE;
     g_hash_table_iter_init(&iter, tree->states);
     while (g_hash_table_iter_next(&iter, &key, NULL))
-        g_hash_table_insert(table, g_strdup(key), g_strdup(name));
+        addOwner(table->owners, key, name);
 
     return TRUE;
 }
@@ -333,8 +390,8 @@ addDomain(virDomainPtr dom, void *table, GError **error)
 GHashTable *
 qemuSnapshotReadDomains(virDomainPtr dom, gboolean own, GError **error)
 {
-    g_autoptr(GHashTable) table = newTable();
+    g_auto(imageTable) table = newImageTable();
 
-    return qemuSnapshotEachDomain(dom, own, addDomain, table, error) ?
-        g_steal_pointer(&table) : NULL;
+    return qemuSnapshotEachDomain(dom, own, addDomain, &table, error) ?
+        g_hash_table_ref(table.owners) : NULL;
 }

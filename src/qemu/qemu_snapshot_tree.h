@@ -9,11 +9,13 @@
 #include <libvirt/libvirt.h>
 
 #include "domain_conf.h"
+#include "snapshot_conf.h"
 
 typedef struct _qemuSnapshotTree qemuSnapshotTree;
 struct _qemuSnapshotTree {
     char *domain;             /* its name */
-    GPtrArray *names;         /* of the snapshots */
+    GPtrArray *infos;         /* of virDomainSnapshotInfo: the snapshots */
+    GPtrArray *names;         /* theirs */
 
     /* path -> snapshot: every file that a snapshot names, there or not */
     GHashTable *paths;
@@ -29,20 +31,18 @@ struct _qemuSnapshotTree {
     gboolean has_children;    /* the target has */
 };
 
-/* The snapshots of dom; of virDomainSnapshotInfo (snapshot_conf.h). */
+/* The snapshots of dom; of virDomainSnapshotInfo. */
 GPtrArray *qemuSnapshotReadInfos(virDomainPtr dom, GError **error);
 
 /* Reads all snapshots of dom; `target` is the name of the one that matters for
  * has_children. */
 qemuSnapshotTree *qemuSnapshotTreeRead(virDomainPtr dom, const char *target,
                                        GError **error);
+/* Of those, the snapshot of that name, or NULL. */
+const virDomainSnapshotInfo *qemuSnapshotTreeFind(const qemuSnapshotTree *tree,
+                                                  const char *name);
 void qemuSnapshotTreeFree(qemuSnapshotTree *tree);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotTree, qemuSnapshotTreeFree)
-
-/* Adds the image and all that its header chain names, as far as it can be read,
- * to a table file key -> owner. */
-void qemuSnapshotTreeAddChain(GHashTable *table, const char *file,
-                              const char *format, const char *owner);
 
 /* The file keys of the image and all that its header chain names, from the top, as far as
  * it can be read. */
