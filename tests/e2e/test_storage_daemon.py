@@ -6,11 +6,15 @@ It works while the VM runs on, so that whatever becomes of it the VM and its
 files stay as they were, and the same revert works once it does.
 """
 
+import os
 import pathlib
+import signal
 
 import libvirt
 
 import tap
+from harness import wait_until
+from invariants import storage_daemons
 from refusal import RED, RUNNING, refused, two_snapshots
 
 FAILED = libvirt.VIR_ERR_OPERATION_FAILED
@@ -137,6 +141,42 @@ def test_hangs_half_way(host):
     path = program(host, 'relay', RELAY.replace('@BYTES@', '500')
                    .replace('@HANG@', 'True'))
     check(host, path, TIMEOUT, 'did not answer within 2 seconds', timeout=2)
+
+
+def next_one(host):
+    """The process that waits for the next revert."""
+    wait_until(lambda: len(storage_daemons(host)) == 1, 'start of the next')
+    return storage_daemons(host)[0]
+
+
+def test_next_one_is_up_before_it_is_needed(host):
+    vm = two_snapshots(host, running=False)
+    host.snapshotd.restart()
+    assert storage_daemons(host) == []
+    assert host.call(vm, 'snap1').ok
+    first = next_one(host)
+    assert host.call(vm, 'snap1').ok
+    wait_until(lambda: first not in storage_daemons(host), 'end of the one that was used')
+    assert next_one(host) != first
+
+
+def test_next_one_is_killed(host):
+    vm = two_snapshots(host, running=False)
+    assert host.call(vm, 'snap1').ok
+    killed = next_one(host)
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: killed not in storage_daemons(host), 'its end')
+    assert host.call(vm, 'snap1').ok
+
+
+def test_next_one_ends_with_virtsnapshotd(host):
+    vm = two_snapshots(host, running=False)
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        host.ensure_running()
+        assert host.call(vm, 'snap1').ok
+        next_one(host)
+        host.snapshotd.stop(signum)
+        wait_until(lambda: not storage_daemons(host), 'end of what it kept')
 
 
 tap.main(globals())

@@ -152,7 +152,7 @@ static void
 testKeep(fixture *f, const void *opaque)
 {
     qemuStorageSpare *spare = qemuStorageSpareNew(f->script, LONG);
-    g_autoptr(qemuStorageDaemon) one = wantAndTake(spare);
+    g_autoptr(qemuStorageDaemon) one G_GNUC_UNUSED = wantAndTake(spare);
     g_autoptr(qemuStorageDaemon) two = NULL;
 
     waitStarted(f, 1);
