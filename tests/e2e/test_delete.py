@@ -3,12 +3,15 @@
 """test_delete.py: no deletion of a snapshot that another branch would not survive"""
 
 import os
+import random
+import xml.etree.ElementTree as ET
 
 import libvirt
 
 import images
 import tap
 from gate import Gate
+from harness import wait_until
 from refusal import BLUE, GREEN, RED, RUNNING, two_snapshots
 from test_front import Background, front_snapshot, raised
 from vm import sums
@@ -146,6 +149,85 @@ def test_missing_snapshot_is_libvirts(host):
         vm.dom.snapshotLookupByName('snap2').delete(METADATA_ONLY)
         error = raised(snapshot.delete)
     assert error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT, error
+
+
+class Tree:
+    """Snapshots of a disk, and reverts to them, by chance, and what each has to show:
+    a byte at the begin, and one of its own elsewhere."""
+
+    def __init__(self, host, rand, running):
+        self.host, self.rand = host, rand
+        self.flags = RUNNING if running else 0
+        self.vm = host.vm(disks=1)
+        self.states, self.now, self.steps = {}, {}, []
+        if running:
+            self.vm.start()
+        self.snapshot()
+        for _ in range(rand.randint(3, 6)):
+            rand.choice((self.snapshot, self.revert))()
+        self.write()
+
+    def write(self):
+        byte = len(self.steps) + 1
+        for offset in (0, byte << 20):
+            self.vm.write('vda', byte, offset=offset)
+            self.now[offset] = byte
+
+    def snapshot(self):
+        self.write()
+        name = f's{len(self.states)}'
+        self.vm.snapshot(name)
+        self.states[name] = dict(self.now)
+        self.steps.append(f'snapshot {name}')
+
+    def revert(self):
+        name = self.rand.choice(sorted(self.states))
+        result = self.host.call(self.vm, name, flags=self.flags)
+        assert result.ok, result
+        self.now = dict(self.states[name])
+        self.steps.append(f'revert {name}')
+
+    def delete(self, conn):
+        """Whether it was allowed, by us and by libvirt."""
+        name = self.rand.choice(sorted(self.states))
+        self.steps.append(f'delete {name}')
+        try:
+            delete(conn, self.vm, name)
+        except libvirt.libvirtError as error:
+            # libvirt 11.3 may have crashed
+            if error.get_error_domain() == libvirt.VIR_FROM_RPC:
+                wait_until(lambda: not self.host.libvirtd.running, 'end of libvirtd')
+                tap.diagnose(f'libvirtd crashed: {", ".join(self.steps)}')
+                self.host.ensure_running()
+                self.vm.refresh()
+            return False
+        del self.states[name]
+        return True
+
+    def check(self):
+        assert self.vm.snapshots() == sorted(self.states), self.steps
+        files = {name: source_file(self.vm.snapshot_xml(name)) for name in self.states}
+        for name, file in (*files.items(), (None, self.vm.file('vda'))):
+            wanted = self.states[name] if name else self.now
+            found = {offset: images.pattern(file, offset) for offset in wanted}
+            assert found == wanted, (self.steps, name, found, wanted)
+
+
+def source_file(snapshot_xml):
+    domain = ET.fromstring(snapshot_xml).find('domain')
+    return domain.find("devices/disk[@device='disk']/source").get('file')
+
+
+def test_what_is_allowed_loses_nothing(host):
+    rand = random.Random(int(os.environ.get('SNAPSHOT_TEST_SEED', 2)))
+    allowed_ones = 0
+    for number in range(10):
+        tree = Tree(host, rand, running=number % 2 == 0)
+        tree.check()
+        with host.front() as conn:
+            allowed_ones += tree.delete(conn)
+        tree.check()
+    tap.diagnose(f'{allowed_ones} of 10 were allowed')
 
 
 def test_deletion_waits_for_a_revert(host):
