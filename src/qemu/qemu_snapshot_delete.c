@@ -148,29 +148,16 @@ addOther(virDomainPtr dom, void *opaque, GError **error)
 
 /* What goes */
 
-static const virDomainSnapshotInfo *
-findInfo(const deleteState *state, const char *name)
-{
-    for (guint i = 0; i < state->infos->len; i++) {
-        const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
-
-        if (g_strcmp0(info->name, name) == 0)
-            return info;
-    }
-
-    return NULL;
-}
-
 static gboolean
 isDescendant(const deleteState *state, const char *name, const char *ancestor)
 {
-    const virDomainSnapshotInfo *info = findInfo(state, name);
+    const virDomainSnapshotInfo *info = qemuSnapshotFindInfo(state->infos, name);
 
     /* no more steps than there are snapshots, whatever their parents say */
     for (guint i = 0; info && info->parent && i < state->infos->len; i++) {
         if (g_str_equal(info->parent, ancestor))
             return TRUE;
-        info = findInfo(state, info->parent);
+        info = qemuSnapshotFindInfo(state->infos, info->parent);
     }
 
     return FALSE;

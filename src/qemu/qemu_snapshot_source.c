@@ -61,7 +61,7 @@ sourceReadSnapshot(qemuSnapshotSource *source, const char *name, GError **error)
 {
     if (!(source->tree = qemuSnapshotTreeRead(source->dom, name, error)))
         return FALSE;
-    if ((source->info = qemuSnapshotTreeFind(source->tree, name)))
+    if ((source->info = qemuSnapshotFindInfo(source->tree->infos, name)))
         return TRUE;
 
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_NO_DOMAIN_SNAPSHOT,

@@ -255,6 +255,19 @@ qemuSnapshotReadInfos(virDomainPtr dom, GError **error)
     return ok ? g_steal_pointer(&infos) : NULL;
 }
 
+const virDomainSnapshotInfo *
+qemuSnapshotFindInfo(GPtrArray *infos, const char *name)
+{
+    for (guint i = 0; i < infos->len; i++) {
+        const virDomainSnapshotInfo *info = g_ptr_array_index(infos, i);
+
+        if (g_strcmp0(info->name, name) == 0)
+            return info;
+    }
+
+    return NULL;
+}
+
 qemuSnapshotTree *
 qemuSnapshotTreeRead(virDomainPtr dom, const char *target, GError **error)
 {
@@ -279,19 +292,6 @@ qemuSnapshotTreeRead(virDomainPtr dom, const char *target, GError **error)
     }
 
     return g_steal_pointer(&tree);
-}
-
-const virDomainSnapshotInfo *
-qemuSnapshotTreeFind(const qemuSnapshotTree *tree, const char *name)
-{
-    for (guint i = 0; i < tree->infos->len; i++) {
-        const virDomainSnapshotInfo *info = g_ptr_array_index(tree->infos, i);
-
-        if (g_strcmp0(info->name, name) == 0)
-            return info;
-    }
-
-    return NULL;
 }
 
 GPtrArray *

@@ -34,13 +34,13 @@ struct _qemuSnapshotTree {
 /* The snapshots of dom; of virDomainSnapshotInfo. */
 GPtrArray *qemuSnapshotReadInfos(virDomainPtr dom, GError **error);
 
+/* Of those, the one of that name, or NULL. */
+const virDomainSnapshotInfo *qemuSnapshotFindInfo(GPtrArray *infos, const char *name);
+
 /* Reads all snapshots of dom; `target` is the name of the one that matters for
  * has_children. */
 qemuSnapshotTree *qemuSnapshotTreeRead(virDomainPtr dom, const char *target,
                                        GError **error);
-/* Of those, the snapshot of that name, or NULL. */
-const virDomainSnapshotInfo *qemuSnapshotTreeFind(const qemuSnapshotTree *tree,
-                                                  const char *name);
 void qemuSnapshotTreeFree(qemuSnapshotTree *tree);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotTree, qemuSnapshotTreeFree)
 

@@ -128,7 +128,7 @@ spareRun(void *opaque)
 }
 
 /* One that was kept may have been killed since, and a start may have failed of which
- * nobody wanted to know any more. */
+ * nobody wanted to know any more. The thread makes up for what is lacking. */
 static void
 spareForgetUnfit(qemuStorageSpare *spare)
 {
@@ -150,8 +150,8 @@ qemuStorageSpareWant(qemuStorageSpare *spare)
 {
     g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&spare->lock);
 
-    if (spare->wanted++ == 0)
-        spareForgetUnfit(spare);
+    spareForgetUnfit(spare);
+    spare->wanted++;
     if (!spare->thread)
         spare->thread = g_thread_new("storage", spareRun, spare);
     g_cond_broadcast(&spare->changed);
