@@ -231,7 +231,6 @@ overlayCheckHeader(const qemuStorageOverlay *overlay, GError **error)
         image->size == base->size)
         return TRUE;
 
-
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
                 _("overlay '%s' of disk '%s' does not stand on '%s'"),
                 overlay->file, overlay->disk, base->file);
