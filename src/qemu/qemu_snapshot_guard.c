@@ -66,6 +66,7 @@ qemuSnapshotGuard *
 qemuSnapshotGuardNew(const qemuSnapshotSource *source)
 {
     qemuSnapshotGuard *guard = g_new0(qemuSnapshotGuard, 1);
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
 
     guard->dom = source->dom;
     virDomainRef(guard->dom);
@@ -75,7 +76,12 @@ qemuSnapshotGuardNew(const qemuSnapshotSource *source)
     guard->definition = g_strdup(source->next_xml);
     if (source->active)
         guard->disks = guardFormatDisks(source->now_id, source->now_disks);
-    guard->snapshots = guardFormatNames(source->tree->names);
+    for (guint i = 0; i < source->tree->infos->len; i++) {
+        const virDomainSnapshotInfo *info = g_ptr_array_index(source->tree->infos, i);
+
+        g_ptr_array_add(names, info->name);
+    }
+    guard->snapshots = guardFormatNames(names);
 
     return guard;
 }

@@ -28,7 +28,6 @@ qemuSnapshotTreeFree(qemuSnapshotTree *tree)
 
     g_free(tree->domain);
     g_ptr_array_unref(tree->infos);
-    g_ptr_array_unref(tree->names);
     g_hash_table_unref(tree->paths);
     g_hash_table_unref(tree->states);
     g_hash_table_unref(tree->made);
@@ -42,11 +41,12 @@ newTable(void)
 }
 
 /* Images and who needs them. Where many stand on the same ones, each is read once for
- * each format that it is taken for; so a chain that bites its tail has an end, too. */
+ * each format that it is taken for and each folder that it is found in, where a relative
+ * name in its header begins; so a chain that bites its tail has an end, too. */
 typedef struct _imageTable imageTable;
 struct _imageTable {
     GHashTable *owners;  /* file key -> owner */
-    GHashTable *read;    /* set of format and file key */
+    GHashTable *read;    /* set of format, folder key and file key */
 };
 
 static imageTable
@@ -71,6 +71,17 @@ addOwner(GHashTable *owners, const char *key, const char *owner)
 {
     if (!g_hash_table_contains(owners, key))
         g_hash_table_insert(owners, g_strdup(key), g_strdup(owner));
+}
+
+/* FALSE where it was before. */
+static gboolean
+addRead(imageTable *table, const char *file, const char *format, const char *key)
+{
+    g_autofree char *folder = g_path_get_dirname(file);
+    g_autofree char *folder_key = virSnapFileKey(folder);
+
+    return g_hash_table_add(table->read,
+                            g_strjoin(":", format, folder_key, key, NULL));
 }
 
 /* The image below, as far as the header names it and can be read. */
@@ -104,7 +115,7 @@ addChain(imageTable *table, const char *top, const char *as, const char *owner)
         g_autofree char *data_file = NULL;
 
         addOwner(table->owners, key, owner);
-        if (!g_hash_table_add(table->read, g_strconcat(format, ":", key, NULL)))
+        if (!addRead(table, file, format, key))
             return;
 
         more = goDown(&file, &format, &data_file);
@@ -200,7 +211,6 @@ static gboolean
 treeAddSnapshot(qemuSnapshotTree *tree, imageTable *states,
                 const virDomainSnapshotInfo *info, const char *target, GError **error)
 {
-    g_ptr_array_add(tree->names, g_strdup(info->name));
     if (g_strcmp0(info->parent, target) == 0)
         tree->has_children = TRUE;
 
@@ -281,7 +291,6 @@ qemuSnapshotTreeRead(virDomainPtr dom, const char *target, GError **error)
     tree = g_new0(qemuSnapshotTree, 1);
     tree->domain = g_strdup(virDomainGetName(dom));
     tree->infos = g_ptr_array_ref(infos);
-    tree->names = g_ptr_array_new_with_free_func(g_free);
     tree->paths = newTable();
     tree->states = g_hash_table_ref(states.owners);
     tree->made = newTable();

@@ -15,7 +15,6 @@ typedef struct _qemuSnapshotTree qemuSnapshotTree;
 struct _qemuSnapshotTree {
     char *domain;             /* its name */
     GPtrArray *infos;         /* of virDomainSnapshotInfo: the snapshots */
-    GPtrArray *names;         /* theirs */
 
     /* path -> snapshot: every file that a snapshot names, there or not */
     GHashTable *paths;

@@ -68,6 +68,21 @@ def test_backing_image_by_a_relative_name(host):
     assert other.data() == [GREEN]
 
 
+def test_relative_name_in_another_folder(host):
+    """The same image by two paths, beside each of which its header means another."""
+    vm, other = two_snapshots(host, running=False), host.vm(disks=2)
+    for folder, below in (('here', other.base['vda']), ('there', vm.file('vda'))):
+        os.mkdir(vm.path(folder))
+        os.symlink(below, vm.path(f'{folder}/below'))
+    images.create(vm.path('here/top'), backing='below')
+    os.link(vm.path('here/top'), vm.path('there/top'))
+    host.conn.defineXML(other.xml().replace(other.base['vda'], vm.path('here/top'))
+                        .replace(other.base['vdb'], vm.path('there/top')))
+    other.refresh()
+    check_kept(host, vm)
+    assert other.read('vdb') == GREEN
+
+
 def test_backing_image_two_down(host):
     vm = two_snapshots(host, running=False)
     images.create(vm.path('middle'), backing=vm.file('vda'))
