@@ -88,16 +88,19 @@ qemuStorageProcessHasEnded(qemuStorageProcess *process)
 {
     siginfo_t info = { 0 };
 
-    if (process->pid > 0 &&
-        (waitid(P_PID, process->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
-         info.si_pid != 0)) {
+    if (process->pid == 0)
+        return TRUE;
+
+    if (waitid(P_PID, process->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
+        if (info.si_pid == 0)
+            return FALSE;
         /* its group, while the number is still its own */
         qemuStorageProcessKill(process);
-        waitpid(process->pid, NULL, WNOHANG);
-        process->pid = 0;
+        waitpid(process->pid, NULL, 0);
     }
 
-    return process->pid == 0;
+    process->pid = 0;
+    return TRUE;
 }
 
 void
