@@ -90,13 +90,14 @@ static void
 spareStart(qemuStorageSpare *spare)
 {
     spareStarted *started = g_new0(spareStarted, 1);
+    gboolean is_wanted = spare->started.length < spare->wanted;
 
     virSnapMutexUnlock(&spare->lock);
     started->daemon = qemuStorageDaemonStart(spare->binary, &started->error);
     virSnapMutexLock(&spare->lock);
 
-    /* who wants one next learns it by a start of its own */
-    if (!started->daemon && spare->started.length >= spare->wanted) {
+    /* who wants one only now learns it by a start of its own */
+    if (!started->daemon && !is_wanted) {
         spare->keep_until = 0;
         startedFree(started);
         return;

@@ -246,6 +246,25 @@ testFailure(fixture *f, const void *opaque)
     qemuStorageSpareFree(spare);
 }
 
+/* A start that nobody wanted, and that is still failing when one is wanted, is not the one
+ * that was wanted. It has failed by then or has not: so it is tried often. */
+static void
+testFailureBefore(fixture *f, const void *opaque)
+{
+    qemuStorageSpare *spare = qemuStorageSpareNew(f->script, LONG);
+
+    for (guint i = 1; i <= 200; i++) {
+        g_autoptr(qemuStorageDaemon) daemon = wantAndTake(spare);
+
+        waitStarted(f, i);
+        g_assert_cmpint(chmod(f->script, 0600), ==, 0);
+        qemuStorageSpareKeep(spare);
+        g_usleep(g_random_int_range(0, 500));
+        g_assert_cmpint(chmod(f->script, 0700), ==, 0);
+    }
+    qemuStorageSpareFree(spare);
+}
+
 #define ADD(name, func) \
     g_test_add("/qemu_storage_spare/" name, fixture, NULL, setUp, func, tearDown)
 
@@ -261,5 +280,6 @@ main(int argc, char **argv)
     ADD("expire", testExpire);
     ADD("free", testFree);
     ADD("failure", testFailure);
+    ADD("failure-before", testFailureBefore);
     return g_test_run();
 }
