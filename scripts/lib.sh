@@ -20,7 +20,7 @@ run_packages=(
     procps python3-libvirt qemu-system-common qemu-system-x86 qemu-utils
     util-linux
 )
-test_packages=(clang e2fsprogs libsys-virt-perl virtinst openssh-client)
+test_packages=(clang e2fsprogs libsys-virt-perl openssh-client systemd virtinst)
 # In Debian 12 they are part of libvirt-daemon.
 if [[ ! -f /etc/debian_version || $(</etc/debian_version) != 12* ]]; then
     for name in interface network nwfilter secret storage; do
