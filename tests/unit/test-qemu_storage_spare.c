@@ -254,7 +254,7 @@ testFailureBefore(fixture *f, const void *opaque)
     qemuStorageSpare *spare = qemuStorageSpareNew(f->script, LONG);
 
     for (guint i = 1; i <= 200; i++) {
-        g_autoptr(qemuStorageDaemon) daemon = wantAndTake(spare);
+        g_autoptr(qemuStorageDaemon) daemon G_GNUC_UNUSED = wantAndTake(spare);
 
         waitStarted(f, i);
         g_assert_cmpint(chmod(f->script, 0600), ==, 0);
