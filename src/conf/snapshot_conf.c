@@ -261,6 +261,18 @@ snapshotDiskSetFile(xmlNode *node, const char *file)
     xmlSetProp(source, (const xmlChar *)"file", (const xmlChar *)file);
 }
 
+static void
+snapshotDiskSetNone(xmlNode *node)
+{
+    xmlNode *child;
+
+    while ((child = virSnapXMLNext(node->children, NULL))) {
+        xmlUnlinkNode(child);
+        xmlFreeNode(child);
+    }
+    xmlSetProp(node, (const xmlChar *)"snapshot", (const xmlChar *)"no");
+}
+
 /* The nodes at path are those that info->disks was read from, or a copy of them. */
 static void
 snapshotSetOverlays(const virDomainSnapshotInfo *info, xmlDoc *doc, const char *path,
@@ -281,10 +293,13 @@ snapshotSetOverlays(const virDomainSnapshotInfo *info, xmlDoc *doc, const char *
         file = snapshotFindOverlay(overlays, domain_disks, disk->name);
         if (file)
             snapshotDiskSetFile(g_ptr_array_index(nodes, i), file);
+        else if (g_str_equal(path, REVERT_DISKS))
+            snapshotDiskSetNone(g_ptr_array_index(nodes, i));
     }
 }
 
-/* Beginning as what <disks> says. */
+/* Beginning as what <disks> says. libvirt deletes what this names at its own next revert,
+ * so of a disk that was not reverted it must not name what the children stand on. */
 static void
 snapshotAddRevertDisks(const xmlNode *root)
 {

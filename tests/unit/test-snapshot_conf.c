@@ -190,6 +190,14 @@ testRevertDisks(void)
     g_assert_cmpstr(first->file, ==, "/i/new");
     g_assert_cmpstr(disk(after, 0)->file, ==, "/i/a.s1");
 
+    /* the overlay of a disk that was not reverted is what a child stands on */
+    for (guint i = 1; i < after->revert_disks->len; i++) {
+        const virDomainSnapshotDisk *other = g_ptr_array_index(after->revert_disks, i);
+
+        g_assert_cmpint(other->location, !=, VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL);
+        g_assert_null(other->file);
+    }
+
     /* a second revert's take the place of the first's */
     g_hash_table_insert(overlays, (char *)"vda", (char *)"/i/newer");
     again = virDomainSnapshotInfoFormat(
