@@ -10,6 +10,10 @@
  *
  * So each chain that something needs, as it is now, is held against what the commit
  * would do to it.
+ *
+ * Of a snapshot that is not the current one and has no children a libvirt that reverts
+ * by itself takes its overlay for deleted, by the revert that left it; it commits
+ * nothing and removes the image that holds the snapshot's state.
  */
 
 #include "config.h"
@@ -17,6 +21,7 @@
 #include <string.h>
 
 #include "qemu_snapshot_delete.h"
+#include "qemu_snapshot_libvirt.h"
 #include "qemu_snapshot_tree.h"
 #include "snapshot_conf.h"
 #include "virsnaperror.h"
@@ -29,6 +34,7 @@ struct _deleteChain {
     char *owner;            /* as it is called in messages */
     gboolean own;           /* the domain's own, or of its snapshots */
     char *snapshot;         /* NULL: not one's */
+    gboolean internal;      /* its state is kept within the topmost image */
 };
 
 typedef struct _deleteState deleteState;
@@ -38,6 +44,7 @@ struct _deleteState {
     GHashTable *deleted;    /* set of names */
     GPtrArray *chains;      /* of deleteChain */
     GPtrArray *disks;       /* of the definition that libvirt works on */
+    gboolean removes_states;
 };
 
 static void
@@ -79,10 +86,9 @@ addChains(deleteState *state, GPtrArray *disks, const char *owner, gboolean own,
         chain->owner = g_strdup(owner);
         chain->own = own;
         chain->snapshot = info ? g_strdup(info->name) : NULL;
-        /* an internal one is in its image, whatever else is written there */
-        if (info && virDomainSnapshotInfoGetLocation(info, disk->target, disk->file) ==
-            VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL)
-            g_ptr_array_remove_index(chain->images, 0);
+        chain->internal = info &&
+            virDomainSnapshotInfoGetLocation(info, disk->target, disk->file) ==
+            VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL;
         g_ptr_array_add(state->chains, chain);
     }
 }
@@ -212,7 +218,7 @@ static gboolean
 losesOverlay(const deleteState *state, const deleteChain *chain,
              const deleteCommit *commit, guint at)
 {
-    if (!commit->base)
+    if (!commit->base || (chain->internal && at == 0))
         return TRUE;
     if (at > 0)
         return g_strcmp0(imageAt(chain, at - 1), commit->above) != 0;
@@ -237,7 +243,11 @@ foresee(const deleteState *state, const deleteChain *chain, const deleteCommit *
         return losesOverlay(state, chain, commit, at) ? CHAIN_LOSES_OVERLAY :
             CHAIN_IS_UNTOUCHED;
 
-    return findImage(chain, commit->base, &at) ? CHAIN_IS_CHANGED : CHAIN_IS_UNTOUCHED;
+    /* an internal one is in its image, whatever else is written there */
+    if (!findImage(chain, commit->base, &at) || (chain->internal && at == 0))
+        return CHAIN_IS_UNTOUCHED;
+
+    return CHAIN_IS_CHANGED;
 }
 
 static void
@@ -248,6 +258,14 @@ addOwner(GString *owners, const char *owner)
     if (owners->len > 0)
         g_string_append(owners, ", ");
     g_string_append(owners, owner);
+}
+
+static void
+setNeeded(GError **error, const char *snapshot, const char *file, const GString *owners)
+{
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                _("cannot delete snapshot '%s': image '%s' would be removed, which is "
+                  "needed by %s"), snapshot, file, owners->str);
 }
 
 static gboolean
@@ -270,9 +288,7 @@ checkCommit(const deleteState *state, const deleteCommit *commit, GError **error
                       "one below it, which is needed as it is by %s"), commit->snapshot,
                     commit->file, changed->str);
     else if (losers->len > 0)
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
-                    _("cannot delete snapshot '%s': image '%s' would be removed, which is "
-                      "needed by %s"), commit->snapshot, commit->file, losers->str);
+        setNeeded(error, commit->snapshot, commit->file, losers);
 
     return changed->len == 0 && losers->len == 0;
 }
@@ -299,14 +315,89 @@ checkOverlay(const deleteState *state, const virDomainSnapshotInfo *info,
     return checkCommit(state, &commit, error);
 }
 
+/* An overlay that a revert left in its place stands on the state, too. */
+static void
+addKeptOverlay(GString *owners, const char *file, const char *key)
+{
+    g_autoptr(GPtrArray) images = qemuSnapshotReadChain(file, "qcow2");
+    deleteChain kept = { .images = images };
+    g_autofree char *owner = g_strdup_printf(_("overlay '%s'"), file);
+    guint at;
+
+    if (findImage(&kept, key, &at))
+        addOwner(owners, owner);
+}
+
+static gboolean
+checkState(const deleteState *state, const virDomainSnapshotInfo *info,
+           const virDomainSnapshotDisk *entry, GPtrArray *then_disks, GError **error)
+{
+    const virDomainDisk *disk = virDomainDisksFind(then_disks, entry->name);
+    g_autoptr(GString) owners = g_string_new(NULL);
+    g_autofree char *key = NULL;
+    guint at;
+
+    if (!disk || !disk->file)
+        return TRUE;
+
+    key = virSnapFileKey(disk->file);
+    for (guint i = 0; i < state->chains->len; i++) {
+        const deleteChain *chain = g_ptr_array_index(state->chains, i);
+
+        if (findImage(chain, key, &at))
+            addOwner(owners, chain->owner);
+    }
+    if (entry->file)
+        addKeptOverlay(owners, entry->file, key);
+    if (owners->len == 0)
+        return TRUE;
+
+    setNeeded(error, info->name, disk->file, owners);
+    return FALSE;
+}
+
+static gboolean
+hasChildren(const deleteState *state, const char *name)
+{
+    for (guint i = 0; i < state->infos->len; i++) {
+        const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
+
+        if (g_strcmp0(info->parent, name) == 0)
+            return TRUE;
+    }
+
+    return FALSE;
+}
+
+static gboolean
+isCurrent(const deleteState *state, const char *name)
+{
+    g_autoptr(virDomainSnapshot) snap =
+        virDomainSnapshotLookupByName(state->dom, name, 0);
+
+    return snap && virDomainSnapshotIsCurrent(snap, 0) == 1;
+}
+
 static gboolean
 checkSnapshot(const deleteState *state, const virDomainSnapshotInfo *info, GError **error)
 {
+    gboolean removes_state = state->removes_states && !hasChildren(state, info->name) &&
+        !isCurrent(state, info->name);
+    g_autoptr(xmlDoc) then = virDomainSnapshotInfoGetDomain(info, FALSE);
+    g_autoptr(GPtrArray) then_disks = then ? virDomainDefGetDisks(then, error) : NULL;
+
+    if (then && !then_disks)
+        return FALSE;
+
     for (guint i = 0; i < info->disks->len; i++) {
         const virDomainSnapshotDisk *entry = g_ptr_array_index(info->disks, i);
 
-        if (entry->location == VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL && entry->file &&
-            !checkOverlay(state, info, entry, error))
+        if (entry->location != VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
+            continue;
+        if (entry->file && !checkOverlay(state, info, entry, error))
+            return FALSE;
+        if (removes_state && then_disks &&
+            !checkState(state, info, entry, then_disks, error))
             return FALSE;
     }
 
@@ -350,6 +441,8 @@ qemuSnapshotDeleteCheck(qemuSnapshotDriver *driver, const qemuSnapshotRequest *r
     if (!(conn = qemuSnapshotDriverConnect(driver, error)))
         return FALSE;
 
+    state.removes_states =
+        qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES);
     if ((state.dom = virDomainLookupByUUID(conn, request->uuid))) {
         ok = deleteCheck(&state, request, error);
     } else {

@@ -17,6 +17,7 @@
 static const unsigned long features[] = {
     [QEMU_SNAPSHOT_LIBVIRT_REVERTS] = 9009000,
     [QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS] = 9009000,
+    [QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES] = 9009000,
     [QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS] = 11003000,  /* measured; others were not */
 };
 

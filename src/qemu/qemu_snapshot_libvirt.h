@@ -14,6 +14,9 @@ typedef enum {
     /* It records the overlays that a domain was reverted to in <revertDisks>, where the
      * snapshot's <disks> belong to its children, and deletes them by that. */
     QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS,
+    /* Of a snapshot that is not the current one and has no children its deletion removes
+     * the images that hold the snapshot's state, whatever else stands on them. */
+    QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES,
     /* It can't read what QEMU says of chains of more than
      * QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAIN images, and so not start a domain on one: it
      * parses JSON with json-c, to a depth of 32. */

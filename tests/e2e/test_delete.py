@@ -142,6 +142,16 @@ def test_internal_snapshot(host):
     allowed(host, vm, 'inner')
 
 
+def test_internal_snapshot_of_another_branch(host):
+    """It is within an image that stands on the one that would be merged."""
+    vm = two_snapshots(host)
+    vm.dom.snapshotCreateXML('<domainsnapshot><name>inner</name></domainsnapshot>')
+    vm.write_all(RED)
+    assert host.call(vm, 'snap2', flags=RUNNING).ok
+    assert os.path.exists(vm.path('a.snap2'))
+    refused(host, vm, 'snap1', vm.path('a.snap1'), "snapshot 'inner'")
+
+
 def test_missing_snapshot_is_libvirts(host):
     vm = two_snapshots(host, running=False)
     with host.front() as conn:

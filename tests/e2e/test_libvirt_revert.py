@@ -12,13 +12,18 @@ import re
 import time
 import xml.etree.ElementTree as ET
 
+import libvirt
+
 import images
 import peer
 import tap
 from refusal import BLUE, GREEN, KEEP_CURRENT, RED, RUNNING, two_snapshots
-from test_front import front_snapshot, revert_to
+from test_front import front_snapshot, raised, revert_to
+from vm import DISK
 
 WHITE = 0x44
+METADATA_ONLY = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
+REDEFINE = libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE
 
 # as we name them, and as libvirt does
 OVERLAY = r'([^.]+)\.(\w+-\d+|\d{10})'
@@ -328,6 +333,70 @@ def test_deletion_through_the_front(host):
         front_snapshot(conn, vm, 's2').delete()
     assert vm.data() == [BLUE, BLUE]
     states(vm, s1=RED)
+
+
+# Of a leaf that is not the current snapshot it removes the image with the state
+
+def deletion_refused(host, vm, name, *fragments):
+    before = vm.capture()
+    with host.front() as conn:
+        error = raised(front_snapshot(conn, vm, name).delete)
+    for fragment in (f"'{name}'", *fragments):
+        assert fragment in error.get_error_message(), (fragment, error)
+    vm.assert_unchanged(before)
+
+
+def test_leaf_whose_state_nothing_needs(host):
+    vm = two_snapshots(host)
+    ours(host, vm, 'snap1', RUNNING)
+    with host.front() as conn:
+        front_snapshot(conn, vm, 'snap2').delete()
+    assert vm.data() == [RED, RED] and not os.path.exists(vm.path('a.snap1'))
+
+
+def test_leaf_whose_state_another_domain_needs(host):
+    vm, other = two_snapshots(host), host.vm(disks=1)
+    images.create(other.path('top'), backing=vm.path('a.snap1'))
+    other.dom = host.conn.defineXML(other.xml().replace(other.file('vda'),
+                                                        other.path('top')))
+    ours(host, vm, 'snap1', RUNNING)
+    deletion_refused(host, vm, 'snap2', vm.path('a.snap1'), f"domain '{other.name}'")
+    assert images.pattern(other.path('top')) == BLUE
+
+
+def test_leaf_whose_state_a_kept_overlay_needs(host):
+    vm = two_snapshots(host)
+    ours(host, vm, 'snap1', RUNNING | KEEP_CURRENT)
+    deletion_refused(host, vm, 'snap2', vm.path('a.snap1'), vm.path('a.snap2'))
+    os.unlink(vm.path('a.snap2'))
+    os.unlink(vm.path('b.snap2'))
+    with host.front() as conn:
+        front_snapshot(conn, vm, 'snap2').delete()
+
+
+def test_leaf_whose_state_the_domain_is_on(host):
+    """Recorded anew, and not as the current one, as after a restore of a backup."""
+    vm = two_snapshots(host, running=False)
+    xml = vm.snapshot_xml('snap2')
+    vm.dom.snapshotLookupByName('snap2').delete(METADATA_ONLY)
+    vm.dom.snapshotCreateXML(xml, REDEFINE)
+    assert vm.current == 'snap1'
+    deletion_refused(host, vm, 'snap2', vm.path('a.snap1'), f"domain '{vm.name}'")
+
+
+def test_disk_that_is_not_reverted(host):
+    """The next snapshot's state of it is in what the first one's overlay was."""
+    vm = host.vm(disks=1, devices="<controller type='scsi' model='virtio-scsi'/>")
+    vm.start()
+    images.create(vm.path('plugged.qcow2'))
+    vm.dom.attachDevice(DISK.format(format='qcow2', file=vm.path('plugged.qcow2'),
+                                    target='sda').replace('virtio', 'scsi'))
+    for name in ('s1', 's2'):
+        vm.snapshot(name)
+    ours(host, vm, 's1', RUNNING)
+    assert live(vm) == {'vda': 'a.s1-1'}
+    theirs(host, vm, 's1', RUNNING)
+    assert os.path.exists(vm.path('plugged.s1'))
 
 
 # All together

@@ -21,6 +21,10 @@ testFeatures(void)
                                                 QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS));
     g_assert_true(qemuSnapshotLibvirtVersionHas(11003000,
                                                 QEMU_SNAPSHOT_LIBVIRT_REVERTS));
+    g_assert_false(qemuSnapshotLibvirtVersionHas(9000000,
+                                                 QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES));
+    g_assert_true(qemuSnapshotLibvirtVersionHas(9009000,
+                                                QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES));
     g_assert_true(qemuSnapshotLibvirtVersionHas(11003000,
                                                 QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS));
     g_assert_false(qemuSnapshotLibvirtVersionHas(9000000,
