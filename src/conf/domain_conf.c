@@ -41,6 +41,8 @@ domainDiskFree(void *opaque)
     g_free(disk->format);
     g_free(disk->file);
     g_free(disk->dev);
+    g_free(disk->pool);
+    g_free(disk->volume);
     g_ptr_array_unref(disk->chain);
     g_free(disk);
 }
@@ -173,6 +175,8 @@ domainReadDisk(const xmlNode *node, GError **error)
         disk->file = domainChildProp(node, "source", "file");
     else if (g_str_equal(disk->type, "block"))
         disk->dev = domainChildProp(node, "source", "dev");
+    disk->pool = domainChildProp(node, "source", "pool");
+    disk->volume = domainChildProp(node, "source", "volume");
 
     disk->readonly = virSnapXMLChild(node, "readonly") != NULL;
     disk->shareable = virSnapXMLChild(node, "shareable") != NULL;

@@ -22,6 +22,8 @@ struct _virDomainDisk {
     char *format;      /* <driver type=>; NULL where not said */
     char *file;        /* <source file=>; NULL: no medium, or another type */
     char *dev;         /* <source dev=> of type block */
+    char *pool;        /* <source pool= volume=> of type volume */
+    char *volume;
     gboolean readonly;
     gboolean shareable;
     gboolean optional;   /* may be missing at a start (startupPolicy) */

@@ -24,6 +24,7 @@ snapshotDiskFree(void *opaque)
     g_free(disk->name);
     g_free(disk->type);
     g_free(disk->file);
+    g_free(disk->dev);
     g_free(disk);
 }
 
@@ -94,6 +95,8 @@ snapshotParseDisk(const xmlNode *node, GError **error)
     disk->type = type ? g_steal_pointer(&type) : g_strdup("file");
     if (source && g_str_equal(disk->type, "file"))
         disk->file = virSnapXMLProp(source, "file");
+    else if (source && g_str_equal(disk->type, "block"))
+        disk->dev = virSnapXMLProp(source, "dev");
     return disk;
 }
 

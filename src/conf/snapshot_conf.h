@@ -21,6 +21,7 @@ struct _virDomainSnapshotDisk {
     virDomainSnapshotLocation location;
     char *type;                          /* "file" where not said */
     char *file;                          /* the overlay; NULL where not type file */
+    char *dev;                           /* the same of type block */
 };
 
 typedef struct _virDomainSnapshotInfo virDomainSnapshotInfo;

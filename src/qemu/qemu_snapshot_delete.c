@@ -40,6 +40,7 @@ struct _deleteChain {
 typedef struct _deleteState deleteState;
 struct _deleteState {
     virDomainPtr dom;
+    const char *snapshot;   /* that the call names */
     GPtrArray *infos;       /* of virDomainSnapshotInfo: the domain's snapshots */
     GHashTable *deleted;    /* set of names */
     GPtrArray *chains;      /* of deleteChain */
@@ -71,18 +72,37 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(deleteState, deleteStateClear)
 
 /* What there is */
 
-static void
+static GPtrArray *
+readChain(const deleteState *state, const virDomainDisk *disk, const char *owner,
+          GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    GPtrArray *images =
+        qemuSnapshotReadChain(virDomainGetConnect(state->dom), disk, &cause);
+
+    if (!images)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("cannot delete snapshot '%s': it can't be told what disk '%s' of "
+                      "%s stands on: %s"), state->snapshot, disk->target, owner,
+                    cause->message);
+    return images;
+}
+
+static gboolean
 addChains(deleteState *state, GPtrArray *disks, const char *owner, gboolean own,
-          const virDomainSnapshotInfo *info)
+          const virDomainSnapshotInfo *info, GError **error)
 {
     for (guint i = 0; i < disks->len; i++) {
         const virDomainDisk *disk = g_ptr_array_index(disks, i);
+        g_autoptr(GPtrArray) images = readChain(state, disk, owner, error);
         deleteChain *chain;
 
-        if (!disk->file)
+        if (!images)
+            return FALSE;
+        if (images->len == 0)
             continue;
         chain = g_new0(deleteChain, 1);
-        chain->images = qemuSnapshotReadChain(disk->file, disk->format);
+        chain->images = g_steal_pointer(&images);
         chain->owner = g_strdup(owner);
         chain->own = own;
         chain->snapshot = info ? g_strdup(info->name) : NULL;
@@ -91,6 +111,8 @@ addChains(deleteState *state, GPtrArray *disks, const char *owner, gboolean own,
             VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL;
         g_ptr_array_add(state->chains, chain);
     }
+
+    return TRUE;
 }
 
 static gboolean
@@ -105,10 +127,8 @@ addSnapshot(deleteState *state, const virDomainSnapshotInfo *info, const char *d
         g_autoptr(xmlDoc) doc = virDomainSnapshotInfoGetDomain(info, inactive);
         g_autoptr(GPtrArray) disks = doc ? virDomainDefGetDisks(doc, error) : NULL;
 
-        if (doc && !disks)
+        if (doc && (!disks || !addChains(state, disks, owner, own, info, error)))
             return FALSE;
-        if (disks)
-            addChains(state, disks, owner, own, info);
     }
 
     return TRUE;
@@ -125,9 +145,8 @@ addDomain(deleteState *state, virDomainPtr dom, GPtrArray *infos, gboolean own,
     for (unsigned int flags = 0; flags <= last; flags += VIR_DOMAIN_XML_INACTIVE) {
         g_autoptr(GPtrArray) disks = qemuSnapshotReadDisks(dom, flags, NULL, error);
 
-        if (!disks)
+        if (!disks || !addChains(state, disks, owner, own, NULL, error))
             return FALSE;
-        addChains(state, disks, owner, own, NULL);
         if (own && flags == 0)
             state->disks = g_steal_pointer(&disks);
     }
@@ -297,16 +316,19 @@ static gboolean
 checkOverlay(const deleteState *state, const virDomainSnapshotInfo *info,
              const virDomainSnapshotDisk *entry, GError **error)
 {
-    g_autofree char *key = virSnapFileKey(entry->file);
+    const char *file = entry->file ? entry->file : entry->dev;
+    g_autofree char *key = virSnapFileKey(file);
     const virDomainDisk *disk = virDomainDisksFind(state->disks, entry->name);
-    g_autoptr(GPtrArray) images = disk && disk->file ?
-        qemuSnapshotReadChain(disk->file, disk->format) : g_ptr_array_new();
+    g_autoptr(GPtrArray) images = disk ?
+        readChain(state, disk, _("the domain"), error) : g_ptr_array_new();
     deleteChain now = { .images = images };
     deleteCommit commit = {
-        .snapshot = info->name, .file = entry->file, .overlay = key,
+        .snapshot = info->name, .file = file, .overlay = key,
     };
     guint at;
 
+    if (!images)
+        return FALSE;
     if (findImage(&now, key, &at)) {
         commit.above = at > 0 ? imageAt(&now, at - 1) : NULL;
         commit.base = imageAt(&now, at + 1);
@@ -316,16 +338,20 @@ checkOverlay(const deleteState *state, const virDomainSnapshotInfo *info,
 }
 
 /* An overlay that a revert left in its place stands on the state, too. */
-static void
-addKeptOverlay(GString *owners, const char *file, const char *key)
+static gboolean
+addKeptOverlay(GString *owners, const virDomainSnapshotDisk *entry, const char *key,
+               GError **error)
 {
-    g_autoptr(GPtrArray) images = qemuSnapshotReadChain(file, "qcow2");
+    g_autofree char *owner = g_strdup_printf(_("overlay '%s'"), entry->file);
+    g_autoptr(GPtrArray) images = qemuSnapshotReadOverlayChain(entry->file, error);
     deleteChain kept = { .images = images };
-    g_autofree char *owner = g_strdup_printf(_("overlay '%s'"), file);
     guint at;
 
+    if (!images)
+        return FALSE;
     if (findImage(&kept, key, &at))
         addOwner(owners, owner);
+    return TRUE;
 }
 
 static gboolean
@@ -334,25 +360,25 @@ checkState(const deleteState *state, const virDomainSnapshotInfo *info,
 {
     const virDomainDisk *disk = virDomainDisksFind(then_disks, entry->name);
     g_autoptr(GString) owners = g_string_new(NULL);
-    g_autofree char *key = NULL;
+    g_autoptr(GPtrArray) then = disk ?
+        readChain(state, disk, _("the snapshot"), error) : g_ptr_array_new();
     guint at;
 
-    if (!disk || !disk->file)
-        return TRUE;
+    if (!then || then->len == 0)
+        return then != NULL;
 
-    key = virSnapFileKey(disk->file);
     for (guint i = 0; i < state->chains->len; i++) {
         const deleteChain *chain = g_ptr_array_index(state->chains, i);
 
-        if (findImage(chain, key, &at))
+        if (findImage(chain, then->pdata[0], &at))
             addOwner(owners, chain->owner);
     }
-    if (entry->file)
-        addKeptOverlay(owners, entry->file, key);
+    if (entry->file && !addKeptOverlay(owners, entry, then->pdata[0], error))
+        return FALSE;
     if (owners->len == 0)
         return TRUE;
 
-    setNeeded(error, info->name, disk->file, owners);
+    setNeeded(error, info->name, disk->file ? disk->file : disk->target, owners);
     return FALSE;
 }
 
@@ -394,7 +420,7 @@ checkSnapshot(const deleteState *state, const virDomainSnapshotInfo *info, GErro
 
         if (entry->location != VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
             continue;
-        if (entry->file && !checkOverlay(state, info, entry, error))
+        if ((entry->file || entry->dev) && !checkOverlay(state, info, entry, error))
             return FALSE;
         if (removes_state && then_disks &&
             !checkState(state, info, entry, then_disks, error))
@@ -402,6 +428,21 @@ checkSnapshot(const deleteState *state, const virDomainSnapshotInfo *info, GErro
     }
 
     return TRUE;
+}
+
+/* Where nothing is, others need not be looked at. */
+static gboolean
+deletesExternal(const deleteState *state)
+{
+    for (guint i = 0; i < state->infos->len; i++) {
+        const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
+
+        if (g_hash_table_contains(state->deleted, info->name) &&
+            virDomainSnapshotInfoIsExternal(info))
+            return TRUE;
+    }
+
+    return FALSE;
 }
 
 static gboolean
@@ -412,6 +453,9 @@ deleteCheck(deleteState *state, const qemuSnapshotRequest *request, GError **err
 
     state->chains = g_ptr_array_new_with_free_func(deleteChainFree);
     chooseDeleted(state, request);
+    if (!deletesExternal(state))
+        return TRUE;
+
     if (!addDomain(state, state->dom, state->infos, TRUE, error) ||
         !qemuSnapshotEachDomain(state->dom, FALSE, addOther, state, error))
         return FALSE;
@@ -431,7 +475,7 @@ gboolean
 qemuSnapshotDeleteCheck(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request,
                         GError **error)
 {
-    g_auto(deleteState) state = { 0 };
+    g_auto(deleteState) state = { .snapshot = request->snapshot };
     virConnectPtr conn;
     virErrorPtr last;
     gboolean ok;

@@ -63,8 +63,8 @@ discardConsider(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
     g_autofree char *key = virSnapFileKey(file);
     virDomainSnapshotRevertDiscard *discard;
 
-    if (isListed(plan, file) || isReused(plan, key) ||
-        g_hash_table_contains(source->tree->states, key) ||
+    if (source->tree->states->unknown || isListed(plan, file) || isReused(plan, key) ||
+        g_hash_table_contains(source->tree->states->owners, key) ||
         !g_file_test(file, G_FILE_TEST_IS_REGULAR) ||
         (!g_hash_table_contains(source->tree->made, key) &&
          !isRecorded(source->next_doc, target, file)))
@@ -102,7 +102,7 @@ qemuSnapshotDiscardPlan(qemuSnapshotPlan *plan, const qemuSnapshotSource *source
 gboolean
 qemuSnapshotDiscardForetell(qemuSnapshotPlan *plan, GError **error)
 {
-    g_autoptr(GHashTable) others = NULL;
+    g_autoptr(qemuSnapshotImages) others = NULL;
 
     if (plan->discards->len == 0)
         return TRUE;
@@ -115,7 +115,7 @@ qemuSnapshotDiscardForetell(qemuSnapshotPlan *plan, GError **error)
             g_ptr_array_index(plan->discards, i);
         g_autofree char *key = virSnapFileKey(discard->file);
 
-        if (g_hash_table_contains(others, key))
+        if (others->unknown || g_hash_table_contains(others->owners, key))
             g_ptr_array_remove_index(plan->discards, i);
     }
 
@@ -123,10 +123,10 @@ qemuSnapshotDiscardForetell(qemuSnapshotPlan *plan, GError **error)
 }
 
 static gboolean
-discardFile(const char *file, GHashTable *domains, GError **ret_error)
+discardFile(const char *file, const qemuSnapshotImages *domains, GError **ret_error)
 {
     g_autofree char *key = virSnapFileKey(file);
-    const char *user = g_hash_table_lookup(domains, key);
+    const char *user = g_hash_table_lookup(domains->owners, key);
     g_autoptr(GError) error = NULL;
     gboolean in_use = FALSE;
     gboolean exists = FALSE;
@@ -140,6 +140,8 @@ discardFile(const char *file, GHashTable *domains, GError **ret_error)
     if (user)
         g_warning(_("image '%s' is kept: domain '%s' or one of its snapshots needs it"),
                   file, user);
+    else if (domains->unknown)
+        g_warning(_("image '%s' is kept: %s"), file, domains->unknown);
     else if (!virSnapLockInUse(file, &in_use, &error))
         g_warning(_("image '%s' is kept: %s"), file, error->message);
     else if (in_use)
@@ -152,7 +154,7 @@ discardFile(const char *file, GHashTable *domains, GError **ret_error)
 gboolean
 qemuSnapshotDiscard(const qemuSnapshotPlan *plan, GError **error)
 {
-    g_autoptr(GHashTable) domains = NULL;
+    g_autoptr(qemuSnapshotImages) domains = NULL;
     gboolean any = plan->discards->len > 0;
 
     for (guint i = 0; i < plan->disks->len && !any; i++)

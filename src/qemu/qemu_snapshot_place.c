@@ -99,8 +99,8 @@ placeInPlace(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
              GError **error)
 {
     g_autofree char *key = virSnapFileKey(path);
-    const char *owner = g_hash_table_lookup(ctx->source->tree->states, key);
-    g_autoptr(GHashTable) others = NULL;
+    const char *owner = g_hash_table_lookup(ctx->source->tree->states->owners, key);
+    g_autoptr(qemuSnapshotImages) others = NULL;
 
     if (ctx->flags & VIR_DOMAIN_SNAPSHOT_REVERT_KEEP_CURRENT) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_INVALID_ARG,
@@ -118,7 +118,7 @@ placeInPlace(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
 
     if (!(others = qemuSnapshotReadDomains(ctx->source->dom, FALSE, error)))
         return FALSE;
-    if ((owner = g_hash_table_lookup(others, key))) {
+    if ((owner = g_hash_table_lookup(others->owners, key))) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
                     _("the overlay of disk '%s' can't replace '%s', which "
                       "domain '%s' uses"), disk->target, path, owner);

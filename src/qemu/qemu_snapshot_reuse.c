@@ -36,8 +36,8 @@ checkNobodyNeedsIt(const qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *s
                    const char *path, GError **error)
 {
     g_autofree char *key = virSnapFileKey(path);
-    const char *owner = g_hash_table_lookup(source->tree->states, key);
-    g_autoptr(GHashTable) others = NULL;
+    const char *owner = g_hash_table_lookup(source->tree->states->owners, key);
+    g_autoptr(qemuSnapshotImages) others = NULL;
     gboolean in_use = FALSE;
 
     if (owner) {
@@ -57,7 +57,7 @@ checkNobodyNeedsIt(const qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *s
 
     if (!(others = qemuSnapshotReadDomains(source->dom, FALSE, error)))
         return FALSE;
-    if ((owner = g_hash_table_lookup(others, key))) {
+    if ((owner = g_hash_table_lookup(others->owners, key))) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
                     _("'%s' can't be the overlay of disk '%s': domain '%s' uses it"),
                     path, disk->target, owner);

@@ -18,7 +18,6 @@
 #include "snapshot_conf.h"
 #include "virsnaperror.h"
 #include "virsnapfile.h"
-#include "virsnapqcow2.h"
 
 void
 qemuSnapshotTreeFree(qemuSnapshotTree *tree)
@@ -29,7 +28,7 @@ qemuSnapshotTreeFree(qemuSnapshotTree *tree)
     g_free(tree->domain);
     g_ptr_array_unref(tree->infos);
     g_hash_table_unref(tree->paths);
-    g_hash_table_unref(tree->states);
+    qemuSnapshotImagesFree(tree->states);
     g_hash_table_unref(tree->made);
     g_free(tree);
 }
@@ -40,125 +39,6 @@ newTable(void)
     return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 }
 
-/* Images and who needs them. Where many stand on the same ones, each is read once for
- * each format that it is taken for and each folder that it is found in, where a relative
- * name in its header begins; so a chain that bites its tail has an end, too. */
-typedef struct _imageTable imageTable;
-struct _imageTable {
-    GHashTable *owners;  /* file key -> owner */
-    GHashTable *read;    /* set of format, folder key and file key */
-};
-
-static imageTable
-newImageTable(void)
-{
-    return (imageTable){
-        .owners = newTable(),
-        .read = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL),
-    };
-}
-
-static void
-clearImageTable(imageTable *table)
-{
-    g_clear_pointer(&table->owners, g_hash_table_unref);
-    g_clear_pointer(&table->read, g_hash_table_unref);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(imageTable, clearImageTable)
-
-static void
-addOwner(GHashTable *owners, const char *key, const char *owner)
-{
-    if (!g_hash_table_contains(owners, key))
-        g_hash_table_insert(owners, g_strdup(key), g_strdup(owner));
-}
-
-/* FALSE where it was before. */
-static gboolean
-addRead(imageTable *table, const char *file, const char *format, const char *key)
-{
-    g_autofree char *folder = g_path_get_dirname(file);
-    g_autofree char *folder_key = virSnapFileKey(folder);
-
-    return g_hash_table_add(table->read,
-                            g_strjoin(":", format, folder_key, key, NULL));
-}
-
-/* The image below, as far as the header names it and can be read. */
-static gboolean
-goDown(char **file, char **format, char **ret_data_file)
-{
-    g_autoptr(virSnapImage) image = virSnapImageRead(*file, *format, NULL);
-
-    if (ret_data_file)
-        *ret_data_file = image ? g_steal_pointer(&image->data_file) : NULL;
-    if (!image || !image->backing)
-        return FALSE;
-
-    g_free(*file);
-    g_free(*format);
-    *file = virSnapFileBeside(image->file, image->backing);
-    *format = g_strdup(image->backing_format ? image->backing_format : "raw");
-    return TRUE;
-}
-
-/* The image and all that its header chain names; data files, too. */
-static void
-addChain(imageTable *table, const char *top, const char *as, const char *owner)
-{
-    g_autofree char *file = g_strdup(top);
-    g_autofree char *format = g_strdup(as ? as : "raw");
-    gboolean more = TRUE;
-
-    while (more) {
-        g_autofree char *key = virSnapFileKey(file);
-        g_autofree char *data_file = NULL;
-
-        addOwner(table->owners, key, owner);
-        if (!addRead(table, file, format, key))
-            return;
-
-        more = goDown(&file, &format, &data_file);
-        if (data_file) {
-            g_autofree char *data_key = virSnapFileKey(data_file);
-
-            addOwner(table->owners, data_key, owner);
-        }
-    }
-}
-
-GPtrArray *
-qemuSnapshotReadChain(const char *top, const char *as)
-{
-    GPtrArray *chain = g_ptr_array_new_with_free_func(g_free);
-    g_autofree char *file = g_strdup(top);
-    g_autofree char *format = g_strdup(as ? as : "raw");
-    gboolean more = TRUE;
-
-    for (int depth = 0; more && depth < VIR_SNAP_CHAIN_MAX; depth++) {
-        g_ptr_array_add(chain, virSnapFileKey(file));
-        more = goDown(&file, &format, NULL);
-    }
-
-    return chain;
-}
-
-static void
-addDisks(imageTable *table, GPtrArray *disks, const char *owner)
-{
-    for (guint i = 0; i < disks->len; i++) {
-        virDomainDisk *disk = g_ptr_array_index(disks, i);
-
-        if (disk->file)
-            addChain(table, disk->file, disk->format, owner);
-        for (guint j = 0; j < disk->chain->len; j++) {
-            virDomainImage *image = g_ptr_array_index(disk->chain, j);
-
-            addChain(table, image->file, image->format, owner);
-        }
-    }
-}
-
 static void
 addPath(GHashTable *paths, const char *file, const char *owner)
 {
@@ -167,8 +47,8 @@ addPath(GHashTable *paths, const char *file, const char *owner)
 }
 
 static gboolean
-treeAddDefinition(qemuSnapshotTree *tree, imageTable *states,
-                  const virDomainSnapshotInfo *info, gboolean inactive, GError **error)
+treeAddDefinition(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
+                  gboolean inactive, GError **error)
 {
     g_autoptr(xmlDoc) doc = virDomainSnapshotInfoGetDomain(info, inactive);
     g_autoptr(GPtrArray) disks = NULL;
@@ -179,7 +59,7 @@ treeAddDefinition(qemuSnapshotTree *tree, imageTable *states,
     if (!(disks = virDomainDefGetDisks(doc, error)))
         return FALSE;
 
-    addDisks(states, disks, info->name);
+    qemuSnapshotImagesAddDisks(tree->states, disks, info->name);
     for (guint i = 0; i < disks->len; i++) {
         virDomainDisk *disk = g_ptr_array_index(disks, i);
 
@@ -208,8 +88,8 @@ treeAddMade(qemuSnapshotTree *tree, GPtrArray *disks, const char *owner)
 }
 
 static gboolean
-treeAddSnapshot(qemuSnapshotTree *tree, imageTable *states,
-                const virDomainSnapshotInfo *info, const char *target, GError **error)
+treeAddSnapshot(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
+                const char *target, GError **error)
 {
     if (g_strcmp0(info->parent, target) == 0)
         tree->has_children = TRUE;
@@ -218,8 +98,8 @@ treeAddSnapshot(qemuSnapshotTree *tree, imageTable *states,
     treeAddMade(tree, info->disks, info->name);
     treeAddMade(tree, info->revert_disks, info->name);
 
-    return treeAddDefinition(tree, states, info, FALSE, error) &&
-        treeAddDefinition(tree, states, info, TRUE, error);
+    return treeAddDefinition(tree, info, FALSE, error) &&
+        treeAddDefinition(tree, info, TRUE, error);
 }
 
 static virDomainSnapshotInfo *
@@ -283,7 +163,6 @@ qemuSnapshotTreeRead(virDomainPtr dom, const char *target, GError **error)
 {
     g_autoptr(GPtrArray) infos = qemuSnapshotReadInfos(dom, error);
     g_autoptr(qemuSnapshotTree) tree = NULL;
-    g_auto(imageTable) states = newImageTable();
 
     if (!infos)
         return NULL;
@@ -292,11 +171,11 @@ qemuSnapshotTreeRead(virDomainPtr dom, const char *target, GError **error)
     tree->domain = g_strdup(virDomainGetName(dom));
     tree->infos = g_ptr_array_ref(infos);
     tree->paths = newTable();
-    tree->states = g_hash_table_ref(states.owners);
+    tree->states = qemuSnapshotImagesNew(virDomainGetConnect(dom));
     tree->made = newTable();
 
     for (guint i = 0; i < infos->len; i++) {
-        if (!treeAddSnapshot(tree, &states, g_ptr_array_index(infos, i), target, error))
+        if (!treeAddSnapshot(tree, g_ptr_array_index(infos, i), target, error))
             return NULL;
     }
 
@@ -371,12 +250,10 @@ qemuSnapshotEachDomain(virDomainPtr dom, gboolean own, qemuSnapshotDomainFunc fu
 static gboolean
 addDomain(virDomainPtr dom, void *opaque, GError **error)
 {
-    imageTable *table = opaque;
+    qemuSnapshotImages *images = opaque;
     const char *name = virDomainGetName(dom);
     unsigned int last = virDomainIsActive(dom) == 0 ? 0 : VIR_DOMAIN_XML_INACTIVE;
     g_autoptr(qemuSnapshotTree) tree = NULL;
-    GHashTableIter iter;
-    void *key;
 
     /* one that is off has the same definition for now and for its next start */
     for (unsigned int flags = 0; flags <= last; flags += VIR_DOMAIN_XML_INACTIVE) {
@@ -384,23 +261,21 @@ addDomain(virDomainPtr dom, void *opaque, GError **error)
 
         if (!disks)
             return FALSE;
-        addDisks(table, disks, name);
+        qemuSnapshotImagesAddDisks(images, disks, name);
     }
 
     if (!(tree = qemuSnapshotTreeRead(dom, NULL, error)))
         return FALSE;
-    g_hash_table_iter_init(&iter, tree->states);
-    while (g_hash_table_iter_next(&iter, &key, NULL))
-        addOwner(table->owners, key, name);
-
+    qemuSnapshotImagesAdd(images, tree->states, name);
     return TRUE;
 }
 
-GHashTable *
+qemuSnapshotImages *
 qemuSnapshotReadDomains(virDomainPtr dom, gboolean own, GError **error)
 {
-    g_auto(imageTable) table = newImageTable();
+    g_autoptr(qemuSnapshotImages) images =
+        qemuSnapshotImagesNew(virDomainGetConnect(dom));
 
-    return qemuSnapshotEachDomain(dom, own, addDomain, &table, error) ?
-        g_hash_table_ref(table.owners) : NULL;
+    return qemuSnapshotEachDomain(dom, own, addDomain, images, error) ?
+        g_steal_pointer(&images) : NULL;
 }

@@ -9,6 +9,7 @@
 #include <libvirt/libvirt.h>
 
 #include "domain_conf.h"
+#include "qemu_snapshot_images.h"
 #include "snapshot_conf.h"
 
 typedef struct _qemuSnapshotTree qemuSnapshotTree;
@@ -19,9 +20,8 @@ struct _qemuSnapshotTree {
     /* path -> snapshot: every file that a snapshot names, there or not */
     GHashTable *paths;
 
-    /* file key -> snapshot: images that a snapshot's state stands on, whole
-     * chains; see virSnapFileKey() */
-    GHashTable *states;
+    /* images that a snapshot's state stands on, whole chains, and the snapshot */
+    qemuSnapshotImages *states;
 
     /* file key -> snapshot: overlays that were made by taking a snapshot, or by libvirt
      * when it reverted to one */
@@ -43,10 +43,6 @@ qemuSnapshotTree *qemuSnapshotTreeRead(virDomainPtr dom, const char *target,
 void qemuSnapshotTreeFree(qemuSnapshotTree *tree);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotTree, qemuSnapshotTreeFree)
 
-/* The file keys of the image and all that its header chain names, from the top, as far as
- * it can be read. */
-GPtrArray *qemuSnapshotReadChain(const char *file, const char *format);
-
 /* The disks of a definition of dom (virDomainXMLFlags), SECURE added. ret_doc may
  * be NULL. */
 GPtrArray *qemuSnapshotReadDisks(virDomainPtr dom, unsigned int flags,
@@ -60,6 +56,7 @@ gboolean qemuSnapshotEachDomain(virDomainPtr dom, gboolean own,
                                 qemuSnapshotDomainFunc func, void *opaque,
                                 GError **error);
 
-/* file key -> domain: the images that any domain of the same libvirt stands on, now,
- * when next started, or in one of its snapshots; without dom unless own. */
-GHashTable *qemuSnapshotReadDomains(virDomainPtr dom, gboolean own, GError **error);
+/* The images that any domain of the same libvirt stands on, now, when next started, or in
+ * one of its snapshots, and the domain; without dom unless own. */
+qemuSnapshotImages *qemuSnapshotReadDomains(virDomainPtr dom, gboolean own,
+                                            GError **error);

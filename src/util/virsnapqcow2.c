@@ -23,6 +23,7 @@
 
 #include "virsnaperror.h"
 #include "virsnapfile.h"
+#include "virsnapimagename.h"
 #include "virsnapqcow2.h"
 
 #define QCOW2_MAGIC 0x514649fb
@@ -191,14 +192,6 @@ qcow2GetExtension(const qcow2Header *header, guint32 wanted, guint32 max,
     return pos >= header->len ? header->len < QCOW2_READ_MAX : TRUE;
 }
 
-/* "json:{...}", "nbd://..." and the like; a path may hold a colon only behind a
- * slash, as for QEMU. */
-static gboolean
-isPlainPath(const char *name)
-{
-    return strcspn(name, ":") >= strcspn(name, "/");
-}
-
 static gboolean
 qcow2ReadBacking(const qcow2Header *header, virSnapImage *image, GError **error)
 {
@@ -232,7 +225,7 @@ qcow2ReadDataFile(const qcow2Header *header, virSnapImage *image, GError **error
         return TRUE;
 
     if (!qcow2GetExtension(header, QCOW2_EXT_DATA_FILE, QCOW2_BACKING_MAX, &name) ||
-        !name || !isPlainPath(name)) {
+        !name || !virSnapImageNameIsPlain(name)) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
                     _("image '%s' keeps its data in another file, and its header "
                       "does not name a plain one"), image->file);
@@ -293,6 +286,86 @@ virSnapImageRead(const char *file, const char *format, GError **error)
 
     close(fd);
     return ok ? g_steal_pointer(&image) : NULL;
+}
+
+void
+virSnapImageBelowClear(virSnapImageBelow *below)
+{
+    g_clear_pointer(&below->backing, g_free);
+    g_clear_pointer(&below->backing_format, g_free);
+    g_clear_pointer(&below->data_file, g_free);
+}
+
+/* -1 and *ret_there FALSE, without an error: nothing that could be an image. */
+static int
+openAny(const char *file, gboolean *ret_there, GError **error)
+{
+    int path = open(file, O_PATH | O_CLOEXEC);
+    g_autofree char *opened = g_strdup_printf("/proc/self/fd/%d", path);
+    struct stat st;
+    int fd = -1;
+
+    *ret_there = path >= 0 ?
+        fstat(path, &st) < 0 || S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) :
+        errno != ENOENT && errno != ENOTDIR && errno != ELOOP;
+
+    if (*ret_there && (path < 0 || (fd = open(opened, O_RDONLY | O_CLOEXEC)) < 0))
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("cannot open image '%s'"), file);
+    if (path >= 0)
+        close(path);
+    return fd;
+}
+
+/* QEMU takes it up to a NUL. */
+static char *
+readName(int fd, guint64 offset, guint32 len)
+{
+    char name[QCOW2_BACKING_MAX + 1] = { 0 };
+
+    if (offset == 0 || offset > G_MAXINT64 || len > QCOW2_BACKING_MAX ||
+        pread(fd, name, len, offset) != len)
+        return NULL;
+
+    return *name ? g_strdup(name) : NULL;
+}
+
+static void
+readBelow(int fd, const qcow2Header *header, virSnapImageBelow *ret_below)
+{
+    guint32 version = qcow2Get32(header, 4);
+
+    ret_below->backing = readName(fd, qcow2Get64(header, 8), qcow2Get32(header, 16));
+    if (version == 2 || (version > 2 && header->len >= QCOW2_HEADER_V3))
+        qcow2GetExtension(header, QCOW2_EXT_BACKING_FORMAT, QCOW2_FORMAT_MAX,
+                          &ret_below->backing_format);
+    if (version > 2 && header->len >= QCOW2_HEADER_V3)
+        qcow2GetExtension(header, QCOW2_EXT_DATA_FILE, QCOW2_BACKING_MAX,
+                          &ret_below->data_file);
+}
+
+gboolean
+virSnapImageReadBelow(const char *file, const char *format,
+                      virSnapImageBelow *ret_below, GError **error)
+{
+    g_autofree qcow2Header *header = g_new0(qcow2Header, 1);
+    gboolean there;
+    gboolean ok;
+    int fd;
+
+    /* of the formats that can have something below them, these are known here */
+    if (format && !g_str_equal(format, "qcow2") && !g_str_equal(format, "qcow"))
+        return TRUE;
+
+    if ((fd = openAny(file, &there, error)) < 0)
+        return !there;
+
+    ok = qcow2ReadHeader(fd, file, header, error);
+    if (ok && header->len >= QCOW2_HEADER_V2 && qcow2Get32(header, 0) == QCOW2_MAGIC)
+        readBelow(fd, header, ret_below);
+
+    close(fd);
+    return ok;
 }
 
 /* Whether the L1 table is all zero; it may be large, so it is read in parts. */
@@ -381,7 +454,7 @@ chainNextFromHeader(const virSnapImage *image, char **ret_file,
         return FALSE;
     }
 
-    if (!isPlainPath(image->backing)) {
+    if (!virSnapImageNameIsPlain(image->backing)) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
                     _("the backing image '%s' of image '%s' is not a plain "
                       "file, which is not supported yet"),

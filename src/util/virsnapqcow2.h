@@ -28,6 +28,25 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(virSnapImage, virSnapImageFree)
 virSnapImage *virSnapImageRead(const char *file, const char *format,
                                GError **error);
 
+/* What an image names as being below it, as its header has it. */
+typedef struct _virSnapImageBelow virSnapImageBelow;
+struct _virSnapImageBelow {
+    char *backing;         /* NULL: none */
+    char *backing_format;  /* NULL: not said */
+    char *data_file;       /* NULL: none */
+};
+
+void virSnapImageBelowClear(virSnapImageBelow *below);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(virSnapImageBelow, virSnapImageBelowClear)
+
+/* For those who must not delete or change what someone else's image stands on: reads it
+ * whatever its state, a file or a block device, encrypted or damaged. Where format is
+ * NULL it was not said, and what the image begins with tells. FALSE where it can't be
+ * told; an image that is not there, or that QEMU could not open either, has nothing
+ * below it. */
+gboolean virSnapImageReadBelow(const char *file, const char *format,
+                               virSnapImageBelow *ret_below, GError **error);
+
 /* Whether a qcow2 holds nothing of its own yet, as a new overlay does: no cluster
  * is allocated and no internal snapshot kept. */
 gboolean virSnapImageIsBlank(const char *file, gboolean *ret_blank, GError **error);

@@ -15,6 +15,7 @@ from harness import wait_until
 from refusal import BLUE, GREEN, RED, RUNNING, two_snapshots
 from test_front import Background, front_snapshot, raised
 from vm import sums
+from volumes import volume_of_another
 
 METADATA_ONLY = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
 CHILDREN = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN
@@ -95,6 +96,15 @@ def test_overlay_of_another_domain(host):
     other.dom = host.conn.defineXML(other.xml().replace(other.file('vda'),
                                                         other.path('top')))
     refused(host, vm, 'snap1', vm.path('a.snap1'), f"domain '{other.name}'")
+
+
+def test_overlay_of_another_domains_volume(host):
+    vm = two_snapshots(host)
+    images.create(vm.path('top'), backing=vm.path('a.snap1'))
+    with volume_of_another(host, vm.folder) as pool:
+        refused(host, vm, 'snap1', vm.path('a.snap1'), "domain 'vm1'")
+        pool.destroy()
+        refused(host, vm, 'snap1', "it can't be told what disk 'vda' of domain 'vm1'")
 
 
 def test_current_state_on_another_branch(host):

@@ -6,12 +6,14 @@ By whatever name another needs them. A revert that can't delete what it left is
 a revert all the same: it says so in the log.
 """
 
+import json
 import os
 
 import images
 import tap
 from refusal import BLUE, GREEN, KEEP_CURRENT, RED, RUNNING, two_snapshots
 from vm import sums
+from volumes import volume_of_another
 
 
 def revert(host, vm, snapshot='snap1', flags=0):
@@ -90,6 +92,42 @@ def test_backing_image_two_down(host):
     other = on_disk_of_another(host, vm.path('top'))
     check_kept(host, vm)
     assert other.data() == [GREEN]
+
+
+def test_backing_image_by_a_name_that_is_no_path(host):
+    vm = two_snapshots(host, running=False)
+    images.create(vm.path('top'), backing='json:' + json.dumps(
+        {'driver': 'qcow2', 'file': {'driver': 'file', 'filename': vm.file('vda')}}))
+    on_disk_of_another(host, vm.path('top'))
+    check_kept(host, vm)
+
+
+def test_backing_image_of_an_encrypted_one(host):
+    vm = two_snapshots(host, running=False)
+    images.tool('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', vm.file('vda'), '-F', 'qcow2',
+                '--object', 'secret,id=key,data=secret', '-o',
+                'encrypt.format=aes,encrypt.key-secret=key', vm.path('top'))
+    on_disk_of_another(host, vm.path('top'))
+    check_kept(host, vm)
+
+
+def test_volume_of_another_domain(host):
+    vm = two_snapshots(host, running=False)
+    images.create(vm.path('top'), backing=vm.file('vda'))
+    with volume_of_another(host, vm.folder):
+        check_kept(host, vm)
+
+
+def test_volume_that_can_not_be_found(host):
+    """What it stands on is not known, so it may be any image."""
+    vm = two_snapshots(host, running=False)
+    left = vm.files()
+    with volume_of_another(host, vm.folder) as pool:
+        pool.destroy()
+        revert(host, vm)
+    assert all(map(os.path.exists, left.values())) and vm.data() == [RED, RED]
+    log = host.new_log_lines()
+    assert f"'{left['vda']}' is kept: it can't be told what disk 'vda' of" in log, log
 
 
 def test_running_definition_of_another_domain(host):

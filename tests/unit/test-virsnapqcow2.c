@@ -529,6 +529,94 @@ testMutations(fixture *f, const void *opaque)
 #define ADD(name, func) \
     g_test_add("/virsnapqcow2/" name, fixture, NULL, setUp, func, tearDown)
 
+/* What an image names is needed, whatever its state. */
+
+static void
+checkBelow(fixture *f, const char *name, const char *format, const char *backing,
+           const char *backing_format)
+{
+    g_autofree char *path = save(f, name, FILE_SIZE);
+    g_auto(virSnapImageBelow) below = { 0 };
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(virSnapImageReadBelow(path, format, &below, &error));
+    g_assert_no_error(error);
+    g_assert_cmpstr(below.backing, ==, backing);
+    g_assert_cmpstr(below.backing_format, ==, backing_format);
+}
+
+static void
+testBelow(fixture *f, const void *opaque)
+{
+    setBacking(f, "json:{}", 7, "qcow2");
+    checkBelow(f, "usual", "qcow2", "json:{}", "qcow2");
+    checkBelow(f, "not-said", NULL, "json:{}", "qcow2");
+    checkBelow(f, "raw", "raw", NULL, NULL);
+    put32(f->bytes, 32, 2);
+    checkBelow(f, "encrypted", "qcow2", "json:{}", "qcow2");
+    put64(f->bytes, 72, 2);
+    checkBelow(f, "corrupt", "qcow2", "json:{}", "qcow2");
+    put64(f->bytes, 40, 1 << 30);
+    checkBelow(f, "truncated", "qcow2", "json:{}", "qcow2");
+    put32(f->bytes, 16, 1024);
+    checkBelow(f, "name-too-long", "qcow2", NULL, "qcow2");
+    setBacking(f, "base\0more", 9, NULL);
+    checkBelow(f, "name-with-nul", "qcow2", "base", NULL);
+    put64(f->bytes, 8, G_MAXUINT64 - 4);
+    checkBelow(f, "name-nowhere", "qcow2", NULL, NULL);
+    put32(f->bytes, 4, 1);
+    setBacking(f, "base", 4, NULL);
+    checkBelow(f, "version-1", "qcow", "base", NULL);
+    put32(f->bytes, 0, 0);
+    checkBelow(f, "no-qcow2", "qcow2", NULL, NULL);
+}
+
+/* Far behind the header, as in an image with large clusters. */
+static void
+testBelowFar(fixture *f, const void *opaque)
+{
+    put64(f->bytes, 8, 200000);
+    put32(f->bytes, 16, 3);
+    memcpy(f->bytes + 200000, "far", 3);
+    checkBelow(f, "far", "qcow2", "far", NULL);
+}
+
+static void
+checkNothingBelow(const char *path)
+{
+    g_auto(virSnapImageBelow) below = { 0 };
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(virSnapImageReadBelow(path, "qcow2", &below, &error));
+    g_assert_no_error(error);
+    g_assert_null(below.backing);
+}
+
+static void
+testBelowNothing(fixture *f, const void *opaque)
+{
+    g_autofree char *fifo = g_build_filename(f->folder, "fifo", NULL);
+
+    g_assert_cmpint(mkfifo(fifo, 0600), ==, 0);
+    checkNothingBelow("/nosuch/image");
+    checkNothingBelow("/dev/null/image");
+    checkNothingBelow("/dev/zero");
+    checkNothingBelow(f->folder);
+    checkNothingBelow(fifo);
+}
+
+static void
+testBelowUnknown(void)
+{
+    g_auto(virSnapImageBelow) below = { 0 };
+    g_autoptr(GError) error = NULL;
+
+    /* a file that can't be read from its begin, by anyone */
+    g_assert_false(virSnapImageReadBelow("/proc/self/mem", "qcow2", &below, &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
+    g_assert_nonnull(strstr(error->message, "/proc/self/mem"));
+}
+
 int
 main(int argc, char **argv)
 {
@@ -546,6 +634,10 @@ main(int argc, char **argv)
     ADD("size-limit", testSizeLimit);
     ADD("blank", testBlank);
     ADD("blank-refused", testBlankRefused);
+    ADD("below", testBelow);
+    ADD("below-far", testBelowFar);
+    ADD("below-nothing", testBelowNothing);
+    g_test_add_func("/virsnapqcow2/below-unknown", testBelowUnknown);
     ADD("data-file", testDataFile);
     ADD("data-file-refused", testDataFileRefused);
     ADD("mutations", testMutations);
