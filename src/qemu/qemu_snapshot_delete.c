@@ -457,7 +457,8 @@ deleteCheck(deleteState *state, const qemuSnapshotRequest *request, GError **err
         return TRUE;
 
     if (!addDomain(state, state->dom, state->infos, TRUE, error) ||
-        !qemuSnapshotEachDomain(state->dom, FALSE, addOther, state, error))
+        !qemuSnapshotEachDomain(virDomainGetConnect(state->dom), state->dom, addOther,
+                                state, error))
         return FALSE;
 
     for (guint i = 0; i < state->infos->len; i++) {

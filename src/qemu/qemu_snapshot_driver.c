@@ -139,13 +139,14 @@ driverIsAlive(virConnectPtr conn)
         virConnectGetLibVersion(conn, &version) == 0;
 }
 
-static virConnectPtr
-driverOpen(const char *uri, GError **error)
+virConnectPtr
+qemuSnapshotDriverOpen(const qemuSnapshotDriver *driver, GError **error)
 {
-    virConnectPtr conn = virConnectOpen(uri);
+    virConnectPtr conn = virConnectOpen(driver->backend_uri);
 
     if (!conn) {
-        virSnapErrorSetLibvirt(error, _("cannot connect to libvirt at '%s'"), uri);
+        virSnapErrorSetLibvirt(error, _("cannot connect to libvirt at '%s'"),
+                               driver->backend_uri);
         return NULL;
     }
 
@@ -167,7 +168,7 @@ qemuSnapshotDriverConnect(qemuSnapshotDriver *driver, GError **error)
         driver->conn = NULL;
     }
 
-    if (!driver->conn && !(driver->conn = driverOpen(driver->backend_uri, error)))
+    if (!driver->conn && !(driver->conn = qemuSnapshotDriverOpen(driver, error)))
         return NULL;
 
     virConnectRef(driver->conn);

@@ -39,6 +39,9 @@ gboolean qemuSnapshotDriverSync(const qemuSnapshotDriver *driver, const char *do
 /* The path of the schema of <domainsnapshotrevert>. */
 const char *qemuSnapshotDriverSchema(const qemuSnapshotDriver *driver);
 
+/* A connection of the caller's own to libvirt, closed with virConnectClose(). */
+virConnectPtr qemuSnapshotDriverOpen(const qemuSnapshotDriver *driver, GError **error);
+
 /* A reference to the connection to libvirt, opened anew where the last one has
  * died; given back with virConnectClose(). */
 virConnectPtr qemuSnapshotDriverConnect(qemuSnapshotDriver *driver,

@@ -222,23 +222,23 @@ tryDomain(virDomainPtr dom, qemuSnapshotDomainFunc func, void *opaque, GError **
 }
 
 gboolean
-qemuSnapshotEachDomain(virDomainPtr dom, gboolean own, qemuSnapshotDomainFunc func,
-                       void *opaque, GError **error)
+qemuSnapshotEachDomain(virConnectPtr conn, virDomainPtr except,
+                       qemuSnapshotDomainFunc func, void *opaque, GError **error)
 {
     virDomainPtr *doms = NULL;
     unsigned char uuid[VIR_UUID_BUFLEN];
     unsigned char other[VIR_UUID_BUFLEN];
     gboolean ok = TRUE;
 
-    if (virDomainGetUUID(dom, uuid) < 0 ||
-        virConnectListAllDomains(virDomainGetConnect(dom), &doms, 0) < 0) {
+    if ((except && virDomainGetUUID(except, uuid) < 0) ||
+        virConnectListAllDomains(conn, &doms, 0) < 0) {
         virSnapErrorSetLibvirt(error, _("cannot list the domains"));
         return FALSE;
     }
 
     for (gsize i = 0; doms[i]; i++) {
         if (ok && virDomainGetUUID(doms[i], other) == 0 &&
-            (own || memcmp(uuid, other, sizeof(uuid)) != 0))
+            (!except || memcmp(uuid, other, sizeof(uuid)) != 0))
             ok = tryDomain(doms[i], func, opaque, error);
         virDomainFree(doms[i]);
     }
@@ -273,9 +273,9 @@ addDomain(virDomainPtr dom, void *opaque, GError **error)
 qemuSnapshotImages *
 qemuSnapshotReadDomains(virDomainPtr dom, gboolean own, GError **error)
 {
-    g_autoptr(qemuSnapshotImages) images =
-        qemuSnapshotImagesNew(virDomainGetConnect(dom));
+    virConnectPtr conn = virDomainGetConnect(dom);
+    g_autoptr(qemuSnapshotImages) images = qemuSnapshotImagesNew(conn);
 
-    return qemuSnapshotEachDomain(dom, own, addDomain, images, error) ?
+    return qemuSnapshotEachDomain(conn, own ? NULL : dom, addDomain, images, error) ?
         g_steal_pointer(&images) : NULL;
 }

@@ -48,11 +48,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotTree, qemuSnapshotTreeFree)
 GPtrArray *qemuSnapshotReadDisks(virDomainPtr dom, unsigned int flags,
                                  xmlDoc **ret_doc, GError **error);
 
-/* Calls func for each domain of the same libvirt, without dom unless own, until it
- * returns FALSE; a domain that goes meanwhile is passed over. */
+/* Calls func for each domain of that libvirt but one (NULL: all) until it returns FALSE; a
+ * domain that goes meanwhile is passed over. */
 typedef gboolean (*qemuSnapshotDomainFunc)(virDomainPtr dom, void *opaque,
                                            GError **error);
-gboolean qemuSnapshotEachDomain(virDomainPtr dom, gboolean own,
+gboolean qemuSnapshotEachDomain(virConnectPtr conn, virDomainPtr except,
                                 qemuSnapshotDomainFunc func, void *opaque,
                                 GError **error);
 

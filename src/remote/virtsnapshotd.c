@@ -413,8 +413,9 @@ daemonRun(const daemonOptions *options, const virtsnapshotdConfig *config,
                      error))
         return FALSE;
 
-    /* not before it is in the background: a thread does not survive that */
-    recovery = virtsnapshotdRecoveryNew(driver);
+    /* not before it is in the background: a thread does not survive that. A session's
+     * libvirt is not started for it. */
+    recovery = virtsnapshotdRecoveryNew(driver, privileged);
     g_unix_signal_add(SIGTERM, daemonSignalled, &state);
     g_unix_signal_add(SIGINT, daemonSignalled, &state);
     g_main_loop_run(loop);

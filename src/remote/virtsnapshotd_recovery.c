@@ -5,6 +5,7 @@
 
 #include "config.h"
 
+#include "qemu_snapshot_upgrade.h"
 #include "virsnaphandover.h"
 #include "virtsnapshotd_recovery.h"
 
@@ -15,11 +16,28 @@
 
 struct _virtsnapshotdRecovery {
     qemuSnapshotDriver *driver;
+    gboolean upgrade;           /* has not been done yet */
     GThread *thread;
     GMutex lock;
     GCond wake;
     gboolean stopping;
 };
+
+/* How much is left to be done. */
+static guint
+recoveryTry(virtsnapshotdRecovery *recovery)
+{
+    guint left = qemuSnapshotRecoverAll(recovery->driver);
+    g_autoptr(GError) error = NULL;
+
+    if (left == 0 && recovery->upgrade) {
+        recovery->upgrade = !qemuSnapshotUpgrade(recovery->driver, &error);
+        if (error)
+            g_debug("not all domains could be looked at: %s", error->message);
+    }
+
+    return left + recovery->upgrade;
+}
 
 static void *
 recoveryRun(void *opaque)
@@ -32,8 +50,7 @@ recoveryRun(void *opaque)
         gint64 until;
 
         virSnapMutexUnlock(&recovery->lock);
-        wait = qemuSnapshotRecoverAll(recovery->driver) == 0 ? WAIT_FIRST :
-            MIN(wait * 2, WAIT_MAX);
+        wait = recoveryTry(recovery) == 0 ? WAIT_FIRST : MIN(wait * 2, WAIT_MAX);
         virSnapMutexLock(&recovery->lock);
 
         until = g_get_monotonic_time() + wait * G_TIME_SPAN_SECOND;
@@ -47,11 +64,12 @@ recoveryRun(void *opaque)
 }
 
 virtsnapshotdRecovery *
-virtsnapshotdRecoveryNew(qemuSnapshotDriver *driver)
+virtsnapshotdRecoveryNew(qemuSnapshotDriver *driver, gboolean upgrade)
 {
     virtsnapshotdRecovery *recovery = g_new0(virtsnapshotdRecovery, 1);
 
     recovery->driver = driver;
+    recovery->upgrade = upgrade;
     g_mutex_init(&recovery->lock);
     g_cond_init(&recovery->wake);
     recovery->thread = g_thread_new("recovery", recoveryRun, recovery);

@@ -10,8 +10,10 @@
 typedef struct _virtsnapshotdRecovery virtsnapshotdRecovery;
 
 /* Begins, in a thread of its own, with what an earlier daemon left, and tries again
- * what can't be done yet, as where libvirtd is away. The driver must outlive it. */
-virtsnapshotdRecovery *virtsnapshotdRecoveryNew(qemuSnapshotDriver *driver);
+ * what can't be done yet, as where libvirtd is away. upgrade: then looks for what an
+ * older libvirt left, too. The driver must outlive it. */
+virtsnapshotdRecovery *virtsnapshotdRecoveryNew(qemuSnapshotDriver *driver,
+                                                gboolean upgrade);
 
 /* Waits until what is being done is done. */
 void virtsnapshotdRecoveryFree(virtsnapshotdRecovery *recovery);

@@ -17,6 +17,7 @@ import libvirt
 import images
 import peer
 import tap
+from harness import wait_until
 from refusal import BLUE, GREEN, KEEP_CURRENT, RED, RUNNING, two_snapshots
 from test_front import front_snapshot, raised, revert_to
 from vm import DISK
@@ -245,6 +246,20 @@ def test_both_with_memory(host):
     for revert, name in ((ours, 's1'), (theirs, 's2'), (ours, 's3'), (theirs, 's1')):
         revert(host, vm, name)
         assert vm.running and vm.current == name
+
+
+def test_after_a_revert_with_an_older_libvirt(host):
+    """Which has no <revertDisks>: without, libvirt would take those of the children."""
+    vm = line_of_three(host)
+    ours(host, vm, 's1')
+    vm.edit_snapshot('s1', lambda xml: re.sub('<revertDisks>.*</revertDisks>', '', xml,
+                                              flags=re.DOTALL))
+    assert not named(vm, 's1', 'revertDisks')
+    host.snapshotd.restart()
+    wait_until(lambda: named(vm, 's1', 'revertDisks') == live(vm), 'the upgrade')
+    assert vm.current == 's1'
+    theirs(host, vm, 's2')
+    states(vm, s1=RED, s2=BLUE, s3=GREEN)
 
 
 def test_snapshot_after_ours(host):

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_upgrade.c: what a newer libvirt needs of reverts made with an older one
+ *
+ * A libvirt that reverts by itself begins with deleting what its <revertDisks>, or where
+ * there is none, the <disks> of the current snapshot names. Before it there was no
+ * <revertDisks>: where the current snapshot has children, as after a revert it may, its
+ * <disks> are what these stand on. So they are told, once, on what the domain is.
+ */
+
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "qemu_snapshot_libvirt.h"
+#include "qemu_snapshot_tree.h"
+#include "qemu_snapshot_upgrade.h"
+#include "snapshot_conf.h"
+#include "virsnaperror.h"
+
+/* Overlays of reverts that the domain is on: target -> file; empty where there are none. */
+static GHashTable *
+readOverlays(virDomainPtr dom, GError **error)
+{
+    g_autoptr(xmlDoc) doc = NULL;
+    g_autoptr(GPtrArray) disks =
+        qemuSnapshotReadDisks(dom, VIR_DOMAIN_XML_INACTIVE, &doc, error);
+    GHashTable *overlays;
+    GHashTableIter iter;
+    void *target;
+    void *file;
+
+    if (!disks)
+        return NULL;
+
+    overlays = virDomainDefGetOverlays(doc);
+    g_hash_table_iter_init(&iter, overlays);
+    while (g_hash_table_iter_next(&iter, &target, &file)) {
+        const virDomainDisk *disk = virDomainDisksFind(disks, target);
+
+        if (!disk || g_strcmp0(disk->file, file) != 0)
+            g_hash_table_iter_remove(&iter);
+    }
+
+    return overlays;
+}
+
+static virDomainSnapshotInfo *
+readInfo(virDomainSnapshotPtr snap, GError **error)
+{
+    char *xml = virDomainSnapshotGetXMLDesc(snap, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
+    virDomainSnapshotInfo *info = xml ? virDomainSnapshotInfoParse(xml, error) : NULL;
+
+    if (!xml)
+        virSnapErrorSetLibvirt(error, _("cannot read snapshot '%s'"),
+                               virDomainSnapshotGetName(snap));
+    free(xml);
+    return info;
+}
+
+static gboolean
+upgradeSnapshot(virDomainPtr dom, virDomainSnapshotPtr snap, GError **error)
+{
+    g_autoptr(virDomainSnapshotInfo) info = readInfo(snap, error);
+    g_autoptr(GHashTable) overlays = info ? readOverlays(dom, error) : NULL;
+    g_autoptr(virDomainSnapshot) recorded = NULL;
+    g_autofree char *xml = NULL;
+
+    if (!info || !overlays)
+        return FALSE;
+    if (info->revert_disks->len > 0 || g_hash_table_size(overlays) == 0)
+        return TRUE;
+
+    xml = virDomainSnapshotInfoFormat(info, VIR_DOMAIN_SNAPSHOT_OVERLAYS_REVERT_DISKS,
+                                      overlays);
+    recorded = virDomainSnapshotCreateXML(dom, xml, VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE);
+    if (!recorded) {
+        virSnapErrorSetLibvirt(error, _("cannot record in snapshot '%s' on what overlays "
+                                        "domain '%s' is"), info->name,
+                               virDomainGetName(dom));
+        return FALSE;
+    }
+
+    g_message(_("snapshot '%s' names the overlays that domain '%s' was reverted to, as "
+                "this libvirt needs it"), info->name, virDomainGetName(dom));
+    return TRUE;
+}
+
+static gboolean
+upgradeDomain(virDomainPtr dom, void *opaque, GError **error)
+{
+    qemuSnapshotDriver *driver = opaque;
+    g_autoptr(virDomainSnapshot) snap = NULL;
+    unsigned char uuid[VIR_UUID_BUFLEN];
+    gboolean ok = TRUE;
+
+    if (virDomainHasCurrentSnapshot(dom, 0) != 1 || virDomainGetUUID(dom, uuid) < 0)
+        return TRUE;
+
+    qemuSnapshotDriverLock(driver, uuid);
+    snap = virDomainSnapshotCurrent(dom, 0);
+    if (snap && virDomainSnapshotNumChildren(snap, 0) > 0)
+        ok = upgradeSnapshot(dom, snap, error);
+    qemuSnapshotDriverUnlock(driver, uuid);
+    return ok;
+}
+
+gboolean
+qemuSnapshotUpgrade(qemuSnapshotDriver *driver, GError **error)
+{
+    virConnectPtr conn = qemuSnapshotDriverOpen(driver, error);
+    gboolean ok;
+
+    if (!conn)
+        return FALSE;
+
+    ok = !qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS) ||
+        qemuSnapshotEachDomain(conn, NULL, upgradeDomain, driver, error);
+    virConnectClose(conn);
+    return ok;
+}
