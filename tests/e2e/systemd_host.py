@@ -32,15 +32,26 @@ def unit_folders(host):
             for part in UNIT_FOLDERS]
 
 
-def units_of(host, daemon):
-    """The files of a daemon's units, and of those that they need."""
+def libvirts_units(host, daemon):
+    """file name -> text. Debian does not have virtqemud: libvirtd stands in for it."""
     found = {}
     for folder in unit_folders(host):
-        for name in (daemon, 'virtlogd', 'virtlockd'):
-            for file in folder.glob(f'{name}*.s*'):
-                found.setdefault(file.name, file)
-    assert f'{daemon}.service' in found, f'{daemon} has no units here'
-    return found.values()
+        for pattern in ('libvirtd*.s*', 'virtlo*d*.s*'):
+            for file in folder.glob(pattern):
+                found.setdefault(file.name, file.read_text())
+    assert 'libvirtd.socket' in found, "libvirt's units are not here"
+    if daemon == 'libvirtd':
+        return found
+    return {name.replace('libvirtd', daemon): stand_in(name, text)
+            for name, text in found.items()}
+
+
+def stand_in(name, text):
+    if not name.startswith('libvirtd'):
+        return text
+    text = text.replace('libvirtd.s', 'virtqemud.s').replace('libvirt-', 'virtqemud-')
+    # the names by which libvirtd knows its sockets
+    return text.replace('[Socket]', f'[Socket]\nFileDescriptorName={name}')
 
 
 class Systemd:
@@ -63,8 +74,9 @@ class Systemd:
         for name in TARGETS:
             (self.units / f'{name}.target').write_text(
                 f'[Unit]\nDescription={name}\nDefaultDependencies=no\n')
-        ours = self.tree / self.prefix[1:] / 'lib/systemd/system'
-        for file in [*units_of(self.host, self.daemon), *ours.iterdir()]:
+        for name, text in libvirts_units(self.host, self.daemon).items():
+            (self.units / name).write_text(text)
+        for file in (self.tree / self.prefix[1:] / 'lib/systemd/system').iterdir():
             shutil.copy(file, self.units)
         for name in (self.daemon, 'virtsnapshotd'):
             drop_ins = self.units / f'{name}.service.d'
