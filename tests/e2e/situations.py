@@ -233,6 +233,22 @@ def delete_under_branch(host, side):
     return look_at_deletion(subject, 'snap1')
 
 
+def delete_under_another_vm(host, side):
+    """Deletion of the second of two snapshots, after a revert to the first; another VM,
+    which is off, stands on the image with its state"""
+    subject, clone = two_states(host, side), host.vm(disks=1)
+    top = clone.path('top')
+    images.create(top, backing=subject.vm.path('a.snap1'))
+    host.conn.defineXML(clone.xml().replace(clone.file('vda'), top))
+    subject.go('snap1')
+    subject, seen = look_at_deletion(subject, 'snap2')
+    if wrong := subject.wrong({'vda': top}, {'vda': {0: BLUE}}, {'vda': 'qcow2'}):
+        seen.add(Verdict.LOST, f'lost: of the other VM, {wrong}')
+    host.vms.remove(clone)
+    clone.remove()
+    return subject, seen
+
+
 # Killed in the middle
 
 MOMENTS = ('0.05 s', '0.3 s', '0.6 s', 'first overlay made', 'last overlay made',
@@ -339,4 +355,4 @@ SITUATIONS = (
     base_missing, base_raw, base_vmdk, folder_full, twice_in_one_second, differ_in_suffix,
     disk_excluded, read_only, named_by_caller, wanted_back, daemon_killed, libvirtd_killed,
     libvirtd_killed_at_start, delete_in_line, delete_beside, delete_reverted_leaf,
-    delete_reverted_inner, delete_under_branch)
+    delete_reverted_inner, delete_under_branch, delete_under_another_vm)
