@@ -11,6 +11,7 @@
 #include "config.h"
 
 #include "qemu_snapshot_definition.h"
+#include "qemu_snapshot_return.h"
 
 /* A disk that the snapshot left out stays on its present image; media that can't
  * have changed are the snapshot's. */
@@ -64,15 +65,17 @@ setOverlays(xmlDoc *doc, const qemuSnapshotPlan *plan, GHashTable *overlays)
 
 static char *
 makeDefinition(const qemuSnapshotPlan *plan, qemuSnapshotSource *source,
-               GHashTable *overlays)
+               GHashTable *overlays, GError **error)
 {
     xmlDoc *doc = source->then_doc;
 
     for (guint i = 0; i < source->then_disks->len; i++) {
         virDomainDisk *then = g_ptr_array_index(source->then_disks, i);
 
-        if (keepsPresent(source, then))
-            virDomainDefCopyDisk(doc, source->next_doc, then->target);
+        if (keepsPresent(source, then) &&
+            !virDomainDefCopyDisk(doc, source->next_doc, then->target) &&
+            !qemuSnapshotCheckReturn(source, then, error))
+            return NULL;
     }
 
     setOverlays(doc, plan, overlays);
@@ -85,15 +88,17 @@ makeDefinition(const qemuSnapshotPlan *plan, qemuSnapshotSource *source,
  * here. */
 static char *
 makeRestore(const qemuSnapshotPlan *plan, qemuSnapshotSource *source,
-            GHashTable *overlays)
+            GHashTable *overlays, GError **error)
 {
     xmlDoc *doc = source->memory_doc;
 
     for (guint i = 0; i < source->state_disks->len; i++) {
         virDomainDisk *disk = g_ptr_array_index(source->state_disks, i);
 
-        if (keepsPresent(source, disk))
-            virDomainDefCopyDiskSource(doc, source->next_doc, disk->target);
+        if (keepsPresent(source, disk) &&
+            !virDomainDefCopyDiskSource(doc, source->next_doc, disk->target) &&
+            !qemuSnapshotCheckReturn(source, disk, error))
+            return NULL;
     }
 
     setOverlays(doc, plan, overlays);
@@ -112,14 +117,17 @@ whereOverlaysAre(const qemuSnapshotSource *source)
         VIR_DOMAIN_SNAPSHOT_OVERLAYS_NOWHERE;
 }
 
-void
-qemuSnapshotDefinitionMake(qemuSnapshotPlan *plan, qemuSnapshotSource *source)
+gboolean
+qemuSnapshotDefinitionMake(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
+                           GError **error)
 {
     g_autoptr(GHashTable) overlays = listOverlays(plan, source);
 
-    plan->new_xml = makeDefinition(plan, source, overlays);
-    if (source->memory_doc)
-        plan->restore_xml = makeRestore(plan, source, overlays);
+    if (!(plan->new_xml = makeDefinition(plan, source, overlays, error)))
+        return FALSE;
+    if (source->memory_doc &&
+        !(plan->restore_xml = makeRestore(plan, source, overlays, error)))
+        return FALSE;
 
     /* of a domain without one, the definition that it would have */
     if (source->transient)
@@ -128,4 +136,5 @@ qemuSnapshotDefinitionMake(qemuSnapshotPlan *plan, qemuSnapshotSource *source)
 
     plan->snapshot_xml =
         virDomainSnapshotInfoFormat(source->info, whereOverlaysAre(source), overlays);
+    return TRUE;
 }

@@ -9,5 +9,6 @@
 #include "qemu_snapshot_source.h"
 
 /* Fills in old_xml, new_xml, restore_xml and snapshot_xml of a plan whose disks have
- * their overlays. */
-void qemuSnapshotDefinitionMake(qemuSnapshotPlan *plan, qemuSnapshotSource *source);
+ * their overlays. Refuses a disk that would write to what others need. */
+gboolean qemuSnapshotDefinitionMake(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
+                                    GError **error);

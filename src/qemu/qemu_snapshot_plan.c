@@ -281,8 +281,8 @@ planDecide(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
         qemuSnapshotDiscardPlan(plan, source);
 
     plan->guard = qemuSnapshotGuardNew(source);
-    qemuSnapshotDefinitionMake(plan, source);
-    return qemuSnapshotCheckFiles(plan, error);
+    return qemuSnapshotDefinitionMake(plan, source, error) &&
+        qemuSnapshotCheckFiles(plan, error);
 }
 
 qemuSnapshotPlan *
