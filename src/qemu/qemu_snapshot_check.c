@@ -214,24 +214,37 @@ isConfigError(const virError *error)
                      error->code == VIR_ERR_XML_DETAIL);
 }
 
-gboolean
-qemuSnapshotCheckConfig(const qemuSnapshotPlan *plan, GError **error)
+static gboolean
+checkXML(const qemuSnapshotPlan *plan, const char *xml, GError **error)
 {
     virConnectPtr conn = virDomainGetConnect(plan->dom);
-    char *argv;
+    char *argv = virConnectDomainXMLToNative(conn, "qemu-argv", xml, 0);
+
+    if (argv || !isConfigError(virGetLastError())) {
+        free(argv);
+        return TRUE;
+    }
 
     if (plan->start == QEMU_SNAPSHOT_START_NONE)
-        return TRUE;
-
-    argv = virConnectDomainXMLToNative(conn, "qemu-argv",
-                                       qemuSnapshotPlanStartXML(plan), 0);
-    if (!argv && isConfigError(virGetLastError())) {
+        virSnapErrorSetLibvirt(error, _("domain '%s' can't be defined on this host "
+                                        "as in snapshot '%s'"), plan->domain,
+                               plan->snapshot);
+    else
         virSnapErrorSetLibvirt(error, _("domain '%s' can't be started on this host "
                                         "as in snapshot '%s'"), plan->domain,
                                plan->snapshot);
-        return FALSE;
-    }
+    return FALSE;
+}
 
-    free(argv);
-    return TRUE;
+/* Whatever a domain is started with, it is defined first. Of one that need not be stopped
+ * for that the definition itself tells early enough. */
+gboolean
+qemuSnapshotCheckConfig(const qemuSnapshotPlan *plan, GError **error)
+{
+    if ((plan->active || plan->start == QEMU_SNAPSHOT_START_BOOT) &&
+        !checkXML(plan, plan->new_xml, error))
+        return FALSE;
+
+    return plan->start != QEMU_SNAPSHOT_START_RESTORE ||
+        checkXML(plan, plan->restore_xml, error);
 }

@@ -18,6 +18,5 @@ gboolean qemuSnapshotCheckRisks(const qemuSnapshotPlan *plan,
 /* Refuses a start for which a file is missing that the new definition names. */
 gboolean qemuSnapshotCheckFiles(const qemuSnapshotPlan *plan, GError **error);
 
-/* Has libvirt tell whether it could run what is to be started. The overlays must
- * exist. */
+/* Has libvirt tell whether it could define, and run, what it is to be given. */
 gboolean qemuSnapshotCheckConfig(const qemuSnapshotPlan *plan, GError **error);

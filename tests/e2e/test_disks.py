@@ -10,7 +10,7 @@ import libvirt
 
 import images
 import tap
-from refusal import (BLUE, GREEN, PAUSED, RED, RESET_NVRAM, RUNNING, refused,
+from refusal import (BLUE, FORCE, GREEN, PAUSED, RED, RESET_NVRAM, RUNNING, refused,
                      two_snapshots)
 from vm import sums
 
@@ -368,6 +368,47 @@ def test_machine_that_this_host_lacks(host):
                                                         "machine='pc-0.1'"))
     vm.start()
     refused(host, vm, 'snap1', CONFIG, vm.name, "'snap1'", 'pc-0.1', foretold=False)
+
+
+SLOT = "<address type='pci' domain='0x0000' bus='0x00' slot='0x0{}' function='0x0'/>"
+BOOT = "<boot order='{}'/>"
+
+
+def with_settings(vm, *settings):
+    """One for each disk, in the place of those that it has."""
+    text = vm.xml(active=False).replace("<boot dev='hd'/>", '')
+    for target, setting in zip(vm.targets, settings):
+        text = re.sub(rf"(<target dev='{target}'[^>]*/>)\s*(<boot[^>]*/>\s*)?"
+                      r'<address[^>]*/>', rf'\1{setting}', text)
+    vm.dom = vm.host.conn.defineXML(text)
+
+
+def conflict_of_settings(host, setting, memory, flags, code, fragment):
+    """vdb, which was left out and keeps its present settings, has since got what vda had
+    in the snapshot. Whatever the domain is to do afterwards, it is not stopped."""
+    vm = host.vm()
+    with_settings(vm, setting.format(5), setting.format(6))
+    vm.start()
+    inner = "<disks><disk name='vdb' snapshot='no'/></disks>"
+    take = vm.memory_snapshot if memory else vm.snapshot
+    take('snap1', inner=inner)
+    with_settings(vm, setting.format(6), setting.format(5))
+    refused(host, vm, 'snap1', code, vm.name, "'snap1'", fragment, flags=flags,
+            foretold=False)
+
+
+def make_conflict(*what):
+    def test(host):
+        conflict_of_settings(host, *what)
+    return test
+
+
+for name, *error in (('order', CONFIG, 'boot order'),
+                     ('address', libvirt.VIR_ERR_XML_ERROR, 'PCI Address')):
+    kind = BOOT if name == 'order' else SLOT
+    globals()[f'test_{name}_of_two_disks_off'] = make_conflict(kind, False, 0, *error)
+    globals()[f'test_{name}_of_two_disks_booted'] = make_conflict(kind, False, RUNNING, *error)
+    globals()[f'test_{name}_of_two_disks_restored'] = make_conflict(kind, True, FORCE, *error)
 
 
 # UEFI variables
