@@ -122,26 +122,54 @@ qemuSnapshotRevertPrepare(qemuSnapshotDriver *driver)
     qemuStorageSpareKeep(qemuSnapshotDriverStorageSpare(driver));
 }
 
-gboolean
-qemuSnapshotIsExternal(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request)
+static virDomainSnapshotInfo *
+readTarget(virConnectPtr conn, const qemuSnapshotRequest *request, GError **error)
 {
-    virConnectPtr conn = qemuSnapshotDriverConnect(driver, NULL);
     g_autoptr(virDomain) dom = NULL;
     g_autoptr(virDomainSnapshot) snap = NULL;
+    virDomainSnapshotInfo *info;
+    char *xml;
+
+    if (!(dom = virDomainLookupByUUID(conn, request->uuid)) ||
+        !(snap = virDomainSnapshotLookupByName(dom, request->snapshot, 0)) ||
+        !(xml = virDomainSnapshotGetXMLDesc(snap, 0))) {
+        virSnapErrorSetLibvirt(error, _("cannot read snapshot '%s' of domain '%s'"),
+                               request->snapshot, request->domain);
+        return NULL;
+    }
+
+    info = virDomainSnapshotInfoParse(xml, error);
+    free(xml);
+    return info;
+}
+
+static gboolean
+isGone(const GError *error)
+{
+    return virSnapErrorCode(error) == VIR_ERR_NO_DOMAIN ||
+        virSnapErrorCode(error) == VIR_ERR_NO_DOMAIN_SNAPSHOT;
+}
+
+gboolean
+qemuSnapshotIsExternal(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request,
+                       gboolean *ret_external, GError **error)
+{
+    virConnectPtr conn = qemuSnapshotDriverConnect(driver, error);
     g_autoptr(virDomainSnapshotInfo) info = NULL;
-    char *xml = NULL;
+    g_autoptr(GError) cause = NULL;
 
     if (!conn)
         return FALSE;
 
-    if ((dom = virDomainLookupByUUID(conn, request->uuid)) &&
-        (snap = virDomainSnapshotLookupByName(dom, request->snapshot, 0)) &&
-        (xml = virDomainSnapshotGetXMLDesc(snap, 0)))
-        info = virDomainSnapshotInfoParse(xml, NULL);
-
-    free(xml);
+    info = readTarget(conn, request, &cause);
     virConnectClose(conn);
-    return info && virDomainSnapshotInfoIsExternal(info);
+    if (!info && !isGone(cause)) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+
+    *ret_external = info && virDomainSnapshotInfoIsExternal(info);
+    return TRUE;
 }
 
 char *

@@ -30,9 +30,10 @@ gboolean qemuSnapshotRevert(qemuSnapshotDriver *driver,
 void qemuSnapshotRevertPrepare(qemuSnapshotDriver *driver);
 
 /* Whether the snapshot is one that only qemuSnapshotRevert() can go back to, before
- * libvirt 9.9. FALSE also where that can't be told. */
+ * libvirt 9.9. It isn't, where it or its domain is not there. */
 gboolean qemuSnapshotIsExternal(qemuSnapshotDriver *driver,
-                                const qemuSnapshotRequest *request);
+                                const qemuSnapshotRequest *request,
+                                gboolean *ret_external, GError **error);
 
 /* What qemuSnapshotRevert() would do, as a document; changes nothing. */
 char *qemuSnapshotGetRevertDesc(qemuSnapshotDriver *driver,

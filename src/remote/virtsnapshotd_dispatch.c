@@ -162,13 +162,16 @@ workRevert(dispatchCall *call)
         call->reply = callEncodeReply(call, NULL, NULL, &call->error);
 }
 
-/* What isn't external, or isn't there, is libvirt's to answer. */
+/* What isn't external, or isn't there, is libvirt's to answer. What can't be told is
+ * nobody's: libvirt would revert without our checks. */
 static void
 workLibvirtRevert(dispatchCall *call)
 {
     const virtsnapshotdDispatchConfig *config = &call->dispatch->config;
+    gboolean external = FALSE;
 
-    if (qemuSnapshotIsExternal(config->driver, &call->request.snapshot) &&
+    if (qemuSnapshotIsExternal(config->driver, &call->request.snapshot, &external,
+                               &call->error) && external &&
         !(config->revert_by_libvirt &&
           qemuSnapshotDriverCanRevertExternal(config->driver)))
         workRevert(call);

@@ -135,6 +135,24 @@ def test_missing_snapshot_is_libvirts(host):
     direct.close()
 
 
+def test_snapshot_that_cannot_be_read(host):
+    """It is not known whether libvirt may have the call, and so it does not get it."""
+    vm = two_snapshots(host)
+    before, away = vm.capture(), host.libvirtd.socket.with_name('away')
+    host.snapshotd.restart()  # has no connection of its own yet
+    with host.front() as conn:
+        snapshot = front_snapshot(conn, vm)
+        host.libvirtd.socket.rename(away)
+        try:
+            error = raised(front_domain(conn, vm).revertToSnapshot, snapshot, RUNNING)
+        finally:
+            away.rename(host.libvirtd.socket)
+        assert 'cannot connect to libvirt' in error.get_error_message(), error
+        vm.assert_unchanged(before)
+        front_domain(conn, vm).revertToSnapshot(snapshot, RUNNING)
+    assert vm.data() == [RED, RED]
+
+
 # Meanwhile
 
 def test_other_calls_of_the_same_client(host):
