@@ -205,32 +205,47 @@ virSnapFileLink(int fd, const char *path, GError **error)
     return FALSE;
 }
 
+/* The same file, whatever has its name by now. */
+static int
+fileReopen(int fd)
+{
+    g_autofree char *unnamed = g_strdup_printf("/proc/self/fd/%d", fd);
+
+    return open(unnamed, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+/* There are devices that do something by being opened. */
+int
+virSnapFileOpenRegular(const char *path, struct stat *ret_st)
+{
+    int at = open(path, O_PATH | O_CLOEXEC);
+    int fd = -1;
+    int saved_errno;
+
+    if (at < 0)
+        return -1;
+
+    errno = 0;
+    if (fstat(at, ret_st) == 0 && S_ISREG(ret_st->st_mode))
+        fd = fileReopen(at);
+
+    saved_errno = errno;
+    close(at);
+    errno = saved_errno;
+    return fd;
+}
+
 int
 virSnapFileOpenImage(const char *path, struct stat *ret_st, GError **error)
 {
-    /* O_NONBLOCK: a FIFO put in the image's place must not hang us */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = virSnapFileOpenRegular(path, ret_st);
 
-    if (fd < 0) {
-        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                             _("cannot open image '%s'"), path);
-        return -1;
-    }
-
-    if (fstat(fd, ret_st) < 0) {
-        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                             _("cannot stat image '%s'"), path);
-        close(fd);
-        return -1;
-    }
-
-    if (!S_ISREG(ret_st->st_mode)) {
+    if (fd < 0 && errno == 0)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
                     _("image '%s' is not a regular file"), path);
-        close(fd);
-        return -1;
-    }
-
+    else if (fd < 0)
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("cannot open image '%s'"), path);
     return fd;
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "virsnaperror.h"
+#include "virsnapfile.h"
 #include "virsnaplock.h"
 
 #define QEMU_LOCK_BASE 100
@@ -29,14 +30,12 @@ virSnapLockInUse(const char *file, gboolean *ret_in_use, GError **error)
         .l_start = QEMU_LOCK_BASE,
         .l_len = QEMU_LOCK_LEN,
     };
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat st;
+    int fd = virSnapFileOpenImage(file, &st, error);
     int rc;
 
-    if (fd < 0) {
-        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                             _("cannot open image '%s'"), file);
+    if (fd < 0)
         return FALSE;
-    }
 
     rc = fcntl(fd, F_OFD_GETLK, &lock);
     if (rc < 0)

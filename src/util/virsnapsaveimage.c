@@ -12,12 +12,12 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "virsnaperror.h"
+#include "virsnapfile.h"
 #include "virsnapsaveimage.h"
 
 #define SAVE_MAGIC "LibvirtQemudSave"
@@ -85,6 +85,14 @@ saveCheckHeader(const saveHeader *header, guint64 size, const char *file,
     return FALSE;
 }
 
+static gboolean
+saveSetForeign(const char *file, GError **error)
+{
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                _("memory file '%s' is not a save image of libvirt"), file);
+    return FALSE;
+}
+
 /* Whether the bytes close with a description of the length that it says. */
 static gboolean
 endsWithDescription(const guint8 *bytes, gsize len)
@@ -130,46 +138,37 @@ saveCheckEnd(int fd, guint64 begin, guint64 size, const char *file,
 }
 
 static gboolean
-saveCheck(int fd, const char *file, gboolean *ret_whole, GError **error)
+saveCheck(int fd, guint64 size, const char *file, gboolean *ret_whole, GError **error)
 {
     saveHeader header;
-    struct stat st;
 
-    if (fstat(fd, &st) < 0) {
-        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                             _("cannot stat memory file '%s'"), file);
-        return FALSE;
-    }
-
-    if (!S_ISREG(st.st_mode) || !saveRead(fd, &header, sizeof(header), 0)) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("memory file '%s' is not a save image of libvirt"), file);
-        return FALSE;
-    }
-
-    if (!saveCheckHeader(&header, st.st_size, file, error))
+    if (!saveRead(fd, &header, sizeof(header), 0))
+        return saveSetForeign(file, error);
+    if (!saveCheckHeader(&header, size, file, error))
         return FALSE;
 
     *ret_whole = TRUE;
     return header.compression != SAVE_RAW ||
-        saveCheckEnd(fd, sizeof(header) + header.definition_len, st.st_size, file,
-                     ret_whole, error);
+        saveCheckEnd(fd, sizeof(header) + header.definition_len, size, file, ret_whole,
+                     error);
 }
 
 gboolean
 virSnapSaveImageCheck(const char *file, gboolean *ret_whole, GError **error)
 {
-    /* O_NONBLOCK: a FIFO put in the file's place must not hang us */
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat st;
+    int fd = virSnapFileOpenRegular(file, &st);
     gboolean ok;
 
+    if (fd < 0 && errno == 0)
+        return saveSetForeign(file, error);
     if (fd < 0) {
         virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
                              _("cannot open memory file '%s'"), file);
         return FALSE;
     }
 
-    ok = saveCheck(fd, file, ret_whole, error);
+    ok = saveCheck(fd, st.st_size, file, ret_whole, error);
     close(fd);
     return ok;
 }

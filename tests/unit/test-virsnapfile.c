@@ -10,6 +10,7 @@
 #include <glib/gstdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "virsnaperror.h"
@@ -347,6 +348,53 @@ testLockMissing(fixture *f, const void *opaque)
     g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
 }
 
+/* What is no image is not even opened. */
+static void
+testOpenForeign(fixture *f, const void *opaque)
+{
+    int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    struct inotify_event event;
+    struct stat st;
+    gboolean in_use;
+
+    g_assert_cmpint(mkfifo(f->other, 0600), ==, 0);
+    g_assert_cmpint(inotify_add_watch(watch, f->other, IN_OPEN), >=, 0);
+    for (int lock = 0; lock < 2; lock++) {
+        g_autoptr(GError) error = NULL;
+
+        g_assert_false(lock ? virSnapLockInUse(f->other, &in_use, &error) :
+                       virSnapFileOpenImage(f->other, &st, &error) >= 0);
+        g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED);
+        g_assert_nonnull(strstr(error->message, "not a regular file"));
+    }
+    g_assert_cmpint(read(watch, &event, sizeof(event)), ==, -1);
+    g_assert_cmpint(errno, ==, EAGAIN);
+    close(watch);
+}
+
+static void
+testOpenImage(fixture *f, const void *opaque)
+{
+    g_autoptr(GError) error = NULL;
+    char content[sizeof("content")] = "";
+    struct stat st;
+    int fd;
+
+    g_assert_cmpint(symlink("file", f->other), ==, 0);
+    fd = virSnapFileOpenImage(f->other, &st, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(st.st_size, ==, strlen("content"));
+    g_assert_cmpint(read(fd, content, sizeof(content)), ==, strlen("content"));
+    g_assert_cmpstr(content, ==, "content");
+    g_assert_cmpint(write(fd, "x", 1), ==, -1);
+    close(fd);
+
+    g_remove(f->file);
+    g_assert_cmpint(virSnapFileOpenImage(f->other, &st, &error), ==, -1);
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
+    g_assert_nonnull(strstr(error->message, "No such file"));
+}
+
 #define ADD(name, func) \
     g_test_add("/virsnapfile/" name, fixture, NULL, setUp, func, tearDown)
 
@@ -364,6 +412,8 @@ main(int argc, char **argv)
     ADD("resolve", testResolve);
     ADD("resolve-missing", testResolveMissing);
     ADD("beside", testBeside);
+    ADD("open-foreign", testOpenForeign);
+    ADD("open-image", testOpenImage);
     ADD("sync-folder", testSyncFolder);
     ADD("lock", testLock);
     ADD("lock-missing", testLockMissing);
