@@ -168,6 +168,10 @@ virDomainRevertToSnapshotXML(virDomainSnapshotPtr snapshot,
  * would stand, and which images it would delete. It fails where the revert
  * would refuse.
  *
+ * Without @xmlDesc a read-only connection, and the right to open virtsnapshotd's
+ * read-only socket, are enough. A document may name any file, so that with one the
+ * caller needs the right to open the read-write socket.
+ *
  * Returns a <domainsnapshotrevert> document, valid as @xmlDesc of either
  * function, which the caller frees with free(); or NULL with the reason in
  * virGetLastError().

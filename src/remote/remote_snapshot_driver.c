@@ -222,7 +222,8 @@ remoteDomainSnapshotGetRevertXMLDesc(virDomainSnapshotPtr snapshot,
     if (!remoteMakeSnapshot(snapshot, &args.snap, error))
         return NULL;
 
-    payload = remoteCall(snapshot, TRUE, DOMAIN_SNAPSHOT_GET_REVERT_XML_DESC,
+    /* what a document names is looked into: not for those who may only look on */
+    payload = remoteCall(snapshot, !xml, DOMAIN_SNAPSHOT_GET_REVERT_XML_DESC,
                          (xdrproc_t)xdr_domain_snapshot_get_revert_xml_desc_args,
                          &args, error);
     if (!payload)

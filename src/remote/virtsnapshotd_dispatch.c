@@ -310,6 +310,19 @@ callCheck(const dispatchCall *call, GError **error)
     return FALSE;
 }
 
+/* A document may name any file, and these are looked into with the rights of root. */
+static gboolean
+callCheckDocument(const dispatchCall *call, GError **error)
+{
+    if (!call->request.snapshot.xml || !virNetServerClientIsReadonly(call->client))
+        return TRUE;
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_DENIED,
+                _("a revert with a document can't be described over the read-only "
+                  "socket"));
+    return FALSE;
+}
+
 static void
 callBegin(dispatchCall *call)
 {
@@ -325,6 +338,11 @@ callBegin(dispatchCall *call)
                                     own ? &call->error : NULL)) {
         if (!own)
             call->kind = VIRTSNAPSHOTD_CALL_OTHER;
+        callFinish(call);
+        return;
+    }
+
+    if (own && !callCheckDocument(call, &call->error)) {
         callFinish(call);
         return;
     }

@@ -13,7 +13,8 @@ import os
 import libvirt
 
 import tap
-from refusal import (KEEP_CURRENT, RUNNING, VALIDATE, check_refused, document,
+from harness import Result
+from refusal import (KEEP_CURRENT, REUSE_EXT, RUNNING, VALIDATE, check_refused, document,
                      two_snapshots)
 
 NO_SNAPSHOT = libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT
@@ -21,6 +22,8 @@ NO_DOMAIN = libvirt.VIR_ERR_NO_DOMAIN
 DENIED = libvirt.VIR_ERR_OPERATION_DENIED
 METADATA_ONLY = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
 CHILDREN = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN
+SETPRIV = ['setpriv', '--reuid=65534', '--regid=65534']
+GROUP = 64000  # of nobody
 UNDEFINE = libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
 
 
@@ -40,7 +43,7 @@ class Handle:
     """A snapshot's handle, of a connection of its own; calls give a result as
     refusal.check_refused() takes it."""
 
-    def __init__(self, host, vm, snapshot, readonly=False):
+    def __init__(self, host, vm, snapshot, readonly=False, uri=None):
         pointer = ctypes.c_void_p
         self.libvirt = load('libvirt.so.0', {
             'virConnectOpen': pointer, 'virConnectOpenReadOnly': pointer,
@@ -51,7 +54,7 @@ class Handle:
             'virDomainSnapshotGetRevertXMLDesc': pointer})
         connect = (self.libvirt.virConnectOpenReadOnly if readonly else
                    self.libvirt.virConnectOpen)
-        self.conn = pointer(connect(host.uri.encode()))
+        self.conn = pointer(connect((uri or host.uri).encode()))
         self.dom = pointer(self.libvirt.virDomainLookupByName(
             self.conn, vm.name.encode()))
         self.snap = pointer(self.libvirt.virDomainSnapshotLookupByName(
@@ -203,6 +206,50 @@ if os.environ.get('SNAPSHOT_MODE') != 'session':
                               'virtsnapshotd-sock')
         finally:
             away.rename(host.snapshotd.socket)
+
+    def test_document_over_the_read_only_socket(host):
+        """It may name any file, which root would look into."""
+        vm = two_snapshots(host, running=False)
+        before = vm.capture()
+        with Handle(host, vm, 'snap1', readonly=True,
+                    uri=host.front_uri(readonly=True)) as handle:
+            for flags in (0, REUSE_EXT):
+                check_refused(handle.describe(document(('vda', vm.path('x'))), flags),
+                              DENIED, 'read-only socket')
+            result = handle.describe()
+            assert result.ok, result
+        vm.assert_unchanged(before)
+
+    def test_document_of_those_who_may_revert(host):
+        """They may ask first, through the library, whatever their connection."""
+        vm = two_snapshots(host, running=False)
+        for readonly in (False, True):
+            with Handle(host, vm, 'snap1', readonly=readonly) as handle:
+                result = handle.describe(document(('vda', vm.path('x'))))
+                assert result.ok, result
+
+    def dry_run(host, vm, *more, user=()):
+        return Result(host.run_command(
+            [*user, host.build / 'tools/virsh', '-c', host.uri, 'snapshot-revert', vm.name,
+             'snap1', '--dry-run', *more]))
+
+    def test_dry_run_of_a_user(host):
+        """One of the socket's group may ask with a document, others without."""
+        vm = two_snapshots(host, running=False)
+        named = ['--diskspec', f'vda,file={vm.path("x")}']
+        group, other = ([*SETPRIV, f'--groups={gid}'] for gid in (GROUP, GROUP + 1))
+        os.chown(host.snapshotd.socket, 0, GROUP)
+        try:
+            for user in ([], group):
+                result = dry_run(host, vm, *named, user=user)
+                assert result.ok and vm.path('x') in result.out, result
+            result = dry_run(host, vm, *named, user=other)
+            assert not result.ok and 'Permission denied' in result.err, result
+            for user in ([], group, other):
+                result = dry_run(host, vm, user=user)
+                assert result.ok and vm.path('a.snap1-1') in result.out, result
+        finally:
+            os.chown(host.snapshotd.socket, 0, 0)
 
 
 tap.main(globals())
