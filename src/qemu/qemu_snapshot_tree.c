@@ -19,6 +19,10 @@
 #include "virsnaperror.h"
 #include "virsnapfile.h"
 
+/* Some hundred snapshots may be deleted one after the other, each of them during another
+ * listing; but it has an end. */
+#define LIST_MAX 100
+
 void
 qemuSnapshotTreeFree(qemuSnapshotTree *tree)
 {
@@ -118,8 +122,8 @@ readInfo(virDomainSnapshotPtr snap, const char *domain, GError **error)
     return info;
 }
 
-GPtrArray *
-qemuSnapshotReadInfos(virDomainPtr dom, GError **error)
+static GPtrArray *
+listInfos(virDomainPtr dom, GError **error)
 {
     g_autoptr(GPtrArray) infos =
         g_ptr_array_new_with_free_func((GDestroyNotify)virDomainSnapshotInfoFree);
@@ -143,6 +147,29 @@ qemuSnapshotReadInfos(virDomainPtr dom, GError **error)
     free(snaps);
 
     return ok ? g_steal_pointer(&infos) : NULL;
+}
+
+/* One that goes between the listing and its reading is no reason to fail, but others may
+ * have come. */
+GPtrArray *
+qemuSnapshotReadInfos(virDomainPtr dom, GError **error)
+{
+    for (int i = 0; i < LIST_MAX; i++) {
+        g_autoptr(GError) cause = NULL;
+        GPtrArray *infos = listInfos(dom, &cause);
+
+        if (infos)
+            return infos;
+        if (virSnapErrorCode(cause) != VIR_ERR_NO_DOMAIN_SNAPSHOT) {
+            g_propagate_error(error, g_steal_pointer(&cause));
+            return NULL;
+        }
+    }
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                _("the snapshots of domain '%s' can't be read while they are being "
+                  "deleted"), virDomainGetName(dom));
+    return NULL;
 }
 
 const virDomainSnapshotInfo *
