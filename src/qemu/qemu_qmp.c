@@ -22,11 +22,16 @@
 
 /* Answers to what we ask are below a kilobyte. */
 #define LINE_MAX_LEN (1024 * 1024)
+#define PART_LEN 4096
+/* What has arrived by the deadline is taken after it, too, in so many parts as a socket
+ * holds: a peer that never stops talking gets no more time. */
+#define LATE_MAX 64
 
 struct _qemuQMP {
     int fd;
     gint64 deadline;      /* monotonic, microseconds */
     unsigned int timeout; /* seconds, for messages */
+    unsigned int late;    /* waited for since the deadline */
     GString *buffer;      /* received, not used yet */
 };
 
@@ -55,6 +60,7 @@ void
 qemuQMPSetTimeout(qemuQMP *qmp, unsigned int timeout)
 {
     qmp->timeout = timeout;
+    qmp->late = 0;
     qmp->deadline = g_get_monotonic_time() + (gint64)timeout * G_USEC_PER_SEC;
 }
 
@@ -64,8 +70,9 @@ qmpWait(qemuQMP *qmp, short events, GError **error)
     struct pollfd pfd = { .fd = qmp->fd, .events = events };
 
     for (;;) {
-        gint64 left = qmp->deadline - g_get_monotonic_time();
-        int rc = left > 0 ? poll(&pfd, 1, MIN((left + 999) / 1000, G_MAXINT)) : 0;
+        gint64 left = MAX(qmp->deadline - g_get_monotonic_time(), 0);
+        int rc = left > 0 || qmp->late++ < LATE_MAX ?
+            poll(&pfd, 1, MIN((left + 999) / 1000, G_MAXINT)) : 0;
 
         if (rc > 0)
             return TRUE;
@@ -133,7 +140,7 @@ qemuQMPSend(qemuQMP *qmp, const char *command, JsonObject *arguments,
 static gboolean
 qmpFill(qemuQMP *qmp, GError **error)
 {
-    char bytes[4096];
+    char bytes[PART_LEN];
     ssize_t n;
 
     if (qmp->buffer->len > LINE_MAX_LEN) {

@@ -195,6 +195,47 @@ testTimeout(fixture *f, const void *opaque)
     checkFails(f, VIR_ERR_OPERATION_TIMEOUT, "within 1 seconds");
 }
 
+/* The time may have been spent on something else. */
+static void
+testAnsweredInTime(fixture *f, const void *opaque)
+{
+    g_autoptr(GError) error = NULL;
+
+    qemuQMPSetTimeout(f->qmp, 0);
+    say(f, "{\"return\":{}}\n{\"return\":{}}\n{\"return\":");
+    for (int i = 0; i < 2; i++) {
+        g_autoptr(JsonObject) message = qemuQMPReceive(f->qmp, &error);
+
+        g_assert_no_error(error);
+        g_assert_nonnull(message);
+    }
+    checkFails(f, VIR_ERR_OPERATION_TIMEOUT, "within 0 seconds");
+}
+
+static void *
+sayLines(void *opaque)
+{
+    while (send(((fixture *)opaque)->peer, "{}\n", 3, MSG_NOSIGNAL) > 0)
+        ;
+    return NULL;
+}
+
+/* Who talks on does not get more time for it. */
+static void
+testTalksOn(fixture *f, const void *opaque)
+{
+    GThread *thread = g_thread_new("peer", sayLines, f);
+    g_autoptr(GError) error = NULL;
+    JsonObject *message;
+
+    qemuQMPSetTimeout(f->qmp, 0);
+    while ((message = qemuQMPReceive(f->qmp, &error)))
+        json_object_unref(message);
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_TIMEOUT);
+    g_clear_pointer(&f->qmp, qemuQMPFree);
+    g_thread_join(thread);
+}
+
 /* A peer that reads nothing must not hold a sender up. */
 static void
 testTimeoutWhileSending(fixture *f, const void *opaque)
@@ -224,6 +265,8 @@ main(int argc, char **argv)
     ADD("gone-while-sending", testGoneWhileSending);
     ADD("too-long", testTooLong);
     ADD("timeout", testTimeout);
+    ADD("answered-in-time", testAnsweredInTime);
+    ADD("talks-on", testTalksOn);
     ADD("timeout-while-sending", testTimeoutWhileSending);
     return g_test_run();
 }
