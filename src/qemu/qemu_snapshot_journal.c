@@ -530,6 +530,24 @@ journalSetAside(const qemuSnapshotJournal *journal, GError **error)
     return FALSE;
 }
 
+static gboolean
+journalCheckFile(const qemuSnapshotJournal *journal, GError **error)
+{
+    struct stat st;
+
+    if (journal->fd < 0 || fstat(journal->fd, &st) < 0)
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                             _("cannot read journal '%s'"), journal->file);
+    else if (!S_ISREG(st.st_mode) || st.st_size > JOURNAL_MAX)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("journal '%s' is not a regular file of at most %d bytes"),
+                    journal->file, JOURNAL_MAX);
+    else
+        return TRUE;
+
+    return FALSE;
+}
+
 gboolean
 qemuSnapshotJournalRead(const char *folder, const unsigned char *uuid,
                         qemuSnapshotJournal **ret_journal, qemuSnapshotPlan **ret_plan,
@@ -539,7 +557,6 @@ qemuSnapshotJournalRead(const char *folder, const unsigned char *uuid,
     g_autoptr(qemuSnapshotPlan) plan = qemuSnapshotPlanNewEmpty();
     g_autofree char *text = NULL;
     g_autofree char *temporary = NULL;
-    struct stat st;
     gsize len;
 
     *ret_journal = NULL;
@@ -551,9 +568,9 @@ qemuSnapshotJournalRead(const char *folder, const unsigned char *uuid,
     if (journal->fd < 0 && errno == ENOENT)
         return TRUE;
 
-    if (journal->fd < 0 || fstat(journal->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-        st.st_size > JOURNAL_MAX ||
-        !g_file_get_contents(journal->file, &text, &len, NULL)) {
+    if (!journalCheckFile(journal, error))
+        return FALSE;
+    if (!g_file_get_contents(journal->file, &text, &len, NULL)) {
         virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
                              _("cannot read journal '%s'"), journal->file);
         return FALSE;

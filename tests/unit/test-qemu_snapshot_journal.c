@@ -5,6 +5,7 @@
 
 #include "config.h"
 
+#include <errno.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -248,6 +249,30 @@ testUnknownRecord(fixture *f, const void *opaque)
 }
 
 static void
+checkForeign(fixture *f)
+{
+    g_autoptr(qemuSnapshotPlan) plan = NULL;
+    g_autoptr(GError) error = NULL;
+
+    errno = 0;
+    g_assert_null(readBack(f, &plan, &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
+    g_assert_nonnull(strstr(error->message, f->file));
+    g_assert_nonnull(strstr(error->message, "not a regular file of at most"));
+    g_unlink(f->file);
+}
+
+static void
+testForeign(fixture *f, const void *opaque)
+{
+    g_assert_cmpint(mkfifo(f->file, 0600), ==, 0);
+    checkForeign(f);
+    g_assert_true(g_file_set_contents(f->file, "", 0, NULL));
+    g_assert_cmpint(truncate(f->file, G_MAXINT), ==, 0);
+    checkForeign(f);
+}
+
+static void
 testNone(fixture *f, const void *opaque)
 {
     g_autoptr(qemuSnapshotPlan) plan = NULL;
@@ -292,6 +317,7 @@ main(int argc, char **argv)
     ADD("torn-record", testTornRecord);
     ADD("damaged", testDamaged);
     ADD("unknown-record", testUnknownRecord);
+    ADD("foreign", testForeign);
     ADD("none", testNone);
     ADD("list-and-clear", testListAndClear);
     return g_test_run();
