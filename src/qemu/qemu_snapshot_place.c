@@ -163,6 +163,7 @@ placeNamed(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
     g_autofree char *resolved = virSnapFileResolve(path);
     const char *user = g_hash_table_lookup(ctx->taken, resolved);
     struct stat st;
+    int fault;
 
     if (ctx->flags & VIR_DOMAIN_SNAPSHOT_REVERT_REUSE_EXT) {
         /* an image of the domain may be one that it left and kept */
@@ -179,15 +180,17 @@ placeNamed(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
     if (!checkFree(ctx, disk, path, resolved, error))
         return FALSE;
 
-    if (lstat(path, &st) == 0 || errno != ENOENT) {
-        if (errno == ENOTDIR || errno == EACCES || errno == ENAMETOOLONG)
-            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                                 _("the overlay '%s' of disk '%s' can't be made"),
-                                 path, disk->target);
-        else
-            g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                        _("the overlay '%s' of disk '%s' exists already"),
-                        path, disk->target);
+    fault = lstat(path, &st) == 0 ? EEXIST : errno;
+    if (fault == EEXIST) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("the overlay '%s' of disk '%s' exists already"),
+                    path, disk->target);
+        return FALSE;
+    }
+    if (fault != ENOENT) {
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, fault,
+                             _("the overlay '%s' of disk '%s' can't be made"),
+                             path, disk->target);
         return FALSE;
     }
 

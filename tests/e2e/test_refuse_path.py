@@ -85,6 +85,22 @@ def test_current_overlay_of_the_other_disk(host):
             xml=document(('vda', vm.file('vdb')), ('vdb', vm.file('vda'))))
 
 
+def test_existing_file_and_a_name_that_is_too_long(host):
+    """What was found out about another file is not said of this one."""
+    vm = two_snapshots(host, running=False)
+    vm.dom = host.conn.defineXML(vm.xml().replace(vm.file('vda'), f'/{"n" * 300}/a'))
+    images.create(vm.path('there'))
+    refused(host, vm, 'snap1', FAILED, "'vda'", vm.path('there'), 'exists already', flags=0,
+            xml=document(('vda', vm.path('there'))))
+
+
+def test_links_without_end(host):
+    vm = two_snapshots(host)
+    os.symlink('loop', vm.path('loop'))
+    refused(host, vm, 'snap1', FAILED, "'vda'", vm.path('loop/x'), 'Too many levels',
+            xml=document(('vda', vm.path('loop/x'))))
+
+
 # In place
 
 
