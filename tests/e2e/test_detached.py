@@ -19,6 +19,8 @@ CONFIG = libvirt.VIR_ERR_CONFIG_UNSUPPORTED
 LEFT_OUT = "<disks><disk name='vdb' snapshot='no'/></disks>"
 SHARED = """<disk type='file' device='disk'><driver name='qemu' type='raw'/>
     <source file='{}'/><target dev='vdb' bus='virtio'/><shareable/></disk>"""
+VDC = """<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>
+    <source file='{}'/><target dev='vdc' bus='virtio'/></disk>"""
 HOT = """<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>
     <source file='{}'/><target dev='sda' bus='scsi'/></disk>"""
 
@@ -58,10 +60,24 @@ def test_another_snapshot_needs_the_image(host):
 def test_reattached_by_another_name(host):
     vm = left_out(host)
     vm.snapshot('snap2')
-    disk = (f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source "
-            f"file='{vm.path('b.snap2')}'/><target dev='vdc' bus='virtio'/></disk>")
-    detach(vm, put=disk)
+    detach(vm, put=VDC.format(vm.path('b.snap2')))
     needed(host, vm, "'snap2'")
+
+
+def test_another_disk_stands_on_the_image(host):
+    """Its files are not the snapshot's to touch, be it in the new definition or not."""
+    vm = left_out(host)
+    images.create(vm.path('b.over'), backing=vm.base['vdb'])
+    detach(vm, put=VDC.format(vm.path('b.over')))
+    needed(host, vm, "'vdc'")
+
+
+def test_the_same_image_by_another_name(host):
+    vm = left_out(host)
+    detach(vm, put=VDC.format(vm.base['vdb']))
+    result = host.revert(vm, 'snap1', flags=RUNNING)
+    assert result.ok, result
+    assert vm.file('vdb') == vm.base['vdb'] and 'vdc' not in vm.files()
 
 
 def test_attached_again(host):
