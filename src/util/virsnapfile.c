@@ -216,7 +216,7 @@ fileReopen(int fd)
 
 /* There are devices that do something by being opened. */
 int
-virSnapFileOpenRegular(const char *path, struct stat *ret_st)
+virSnapFileOpenRegular(const char *path, gboolean or_block, struct stat *ret_st)
 {
     int at = open(path, O_PATH | O_CLOEXEC);
     int fd = -1;
@@ -226,7 +226,8 @@ virSnapFileOpenRegular(const char *path, struct stat *ret_st)
         return -1;
 
     errno = 0;
-    if (fstat(at, ret_st) == 0 && S_ISREG(ret_st->st_mode))
+    if (fstat(at, ret_st) == 0 &&
+        (S_ISREG(ret_st->st_mode) || (or_block && S_ISBLK(ret_st->st_mode))))
         fd = fileReopen(at);
 
     saved_errno = errno;
@@ -238,7 +239,7 @@ virSnapFileOpenRegular(const char *path, struct stat *ret_st)
 int
 virSnapFileOpenImage(const char *path, struct stat *ret_st, GError **error)
 {
-    int fd = virSnapFileOpenRegular(path, ret_st);
+    int fd = virSnapFileOpenRegular(path, FALSE, ret_st);
 
     if (fd < 0 && errno == 0)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,

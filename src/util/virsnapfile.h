@@ -51,9 +51,9 @@ gboolean virSnapFileLink(int fd, const char *path, GError **error);
  * is missing: a storage may be away. */
 gboolean virSnapFileExists(const char *path, gboolean *ret_exists, GError **error);
 
-/* Opens a regular file for reading, never waiting for someone else. Of anything else
- * only *ret_st is told, and errno is 0. Returns a descriptor, or -1. */
-int virSnapFileOpenRegular(const char *path, struct stat *ret_st);
+/* Opens a regular file, or a block device, for reading, never waiting for someone else.
+ * Of anything else only *ret_st is told, and errno is 0. Returns a descriptor, or -1. */
+int virSnapFileOpenRegular(const char *path, gboolean or_block, struct stat *ret_st);
 
 /* Opens an existing image for reading, and tells what it is: a regular file, or that is
  * the error. Never waits for someone else. Returns a descriptor, or -1. */

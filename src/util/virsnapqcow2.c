@@ -300,20 +300,14 @@ virSnapImageBelowClear(virSnapImageBelow *below)
 static int
 openAny(const char *file, gboolean *ret_there, GError **error)
 {
-    int path = open(file, O_PATH | O_CLOEXEC);
-    g_autofree char *opened = g_strdup_printf("/proc/self/fd/%d", path);
     struct stat st;
-    int fd = -1;
+    int fd = virSnapFileOpenRegular(file, TRUE, &st);
 
-    *ret_there = path >= 0 ?
-        fstat(path, &st) < 0 || S_ISREG(st.st_mode) || S_ISBLK(st.st_mode) :
-        errno != ENOENT && errno != ENOTDIR && errno != ELOOP;
-
-    if (*ret_there && (path < 0 || (fd = open(opened, O_RDONLY | O_CLOEXEC)) < 0))
+    *ret_there = fd >= 0 ||
+        (errno != 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP);
+    if (fd < 0 && *ret_there)
         virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
                              _("cannot open image '%s'"), file);
-    if (path >= 0)
-        close(path);
     return fd;
 }
 

@@ -157,7 +157,7 @@ gboolean
 virSnapSaveImageCheck(const char *file, gboolean *ret_whole, GError **error)
 {
     struct stat st;
-    int fd = virSnapFileOpenRegular(file, &st);
+    int fd = virSnapFileOpenRegular(file, FALSE, &st);
     gboolean ok;
 
     if (fd < 0 && errno == 0)
