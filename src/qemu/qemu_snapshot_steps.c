@@ -397,12 +397,15 @@ recordFlags(const qemuSnapshotPlan *plan)
         (current ? 0 : VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT);
 }
 
+/* Once only: what has become of the snapshot since is others' doing. */
 static gboolean
 stepRecord(qemuSnapshotRevertState *state, GError **error)
 {
     const qemuSnapshotPlan *plan = state->plan;
     g_autoptr(virDomainSnapshot) snap = NULL;
 
+    if (qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_RECORDED))
+        return TRUE;
     if (!virSnapFault("snapshot-record", error))
         return FALSE;
     if ((snap = virDomainSnapshotCreateXML(plan->dom, plan->snapshot_xml,

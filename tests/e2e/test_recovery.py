@@ -169,6 +169,27 @@ def test_guest_that_has_run_is_not_restored_again(host):
     check(vm, BLUE, 'snap1')
 
 
+def test_snapshot_taken_since_it_was_recorded(host):
+    """It stays the current one, and what the target says of its overlays is not made
+    anew: by now they hold the state of another."""
+    vm = two_snapshots(host, running=False)
+    with broken_off(host, vm, 'before-clear', 0):
+        vm.snapshot('snap3')
+        before = vm.capture()
+    host.wait_for_recovery()
+    vm.assert_unchanged(before)
+    assert vm.current == 'snap3'
+
+
+def test_target_deleted_since_it_was_recorded(host):
+    vm = two_snapshots(host, running=False)
+    with broken_off(host, vm, 'before-clear', 0):
+        vm.dom.snapshotLookupByName('snap1').delete(
+            libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+    host.wait_for_recovery()
+    assert vm.snapshots() == ['snap2']
+
+
 def test_file_of_that_name_by_someone_else(host):
     """What has taken the name of an overlay meanwhile is not ours to remove."""
     vm = two_snapshots(host)
