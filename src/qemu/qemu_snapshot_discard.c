@@ -107,7 +107,8 @@ qemuSnapshotDiscardForetell(qemuSnapshotPlan *plan, GError **error)
     if (plan->discards->len == 0)
         return TRUE;
 
-    if (!(others = qemuSnapshotReadDomains(plan->dom, FALSE, error)))
+    if (!(others = qemuSnapshotReadDomains(virDomainGetConnect(plan->dom), plan->dom,
+                                           error)))
         return FALSE;
 
     for (guint i = plan->discards->len; i-- > 0;) {
@@ -165,7 +166,8 @@ qemuSnapshotDiscard(const qemuSnapshotPlan *plan, GError **error)
 
     /* a snapshot may have been taken since the plan was made, here too */
     if (!virSnapFault("discard", error) ||
-        !(domains = qemuSnapshotReadDomains(plan->dom, TRUE, error)))
+        !(domains = qemuSnapshotReadDomains(virDomainGetConnect(plan->dom), NULL,
+                                            error)))
         return FALSE;
 
     for (guint i = 0; i < plan->discards->len; i++) {

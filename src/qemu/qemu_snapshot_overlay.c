@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "qemu_snapshot_overlay.h"
+#include "qemu_snapshot_tree.h"
 #include "qemu_storage_daemon.h"
 #include "virsnaperror.h"
 #include "virsnapfault.h"
@@ -287,8 +288,40 @@ qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays, GError **error)
     return virSnapFault("overlay-switched", error);
 }
 
+/* Who else than the domain's definition, which means the old one by the same path, needs
+ * what is there now. */
+static gboolean
+checkSwitchBack(const qemuSnapshotPlan *plan, const qemuSnapshotPlanDisk *disk,
+                virConnectPtr conn, GError **error)
+{
+    g_autofree char *key = virSnapFileKey(disk->overlay);
+    g_autoptr(qemuSnapshotTree) tree = NULL;
+    g_autoptr(qemuSnapshotImages) others = NULL;
+    const char *user;
+
+    if ((plan->dom && !(tree = qemuSnapshotTreeRead(plan->dom, NULL, error))) ||
+        !(others = qemuSnapshotReadDomains(conn, plan->dom, error)))
+        return FALSE;
+
+    if (tree && (user = g_hash_table_lookup(tree->states->owners, key)))
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
+                      "snapshot '%s' needs the one that is in its place"),
+                    disk->overlay, disk->target, disk->kept, user);
+    else if ((user = g_hash_table_lookup(others->owners, key)))
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
+                      "domain '%s' needs the one that is in its place"),
+                    disk->overlay, disk->target, disk->kept, user);
+    else
+        return TRUE;
+
+    return FALSE;
+}
+
 gboolean
-qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, GError **error)
+qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, virConnectPtr conn,
+                               GError **error)
 {
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
@@ -296,7 +329,8 @@ qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, GError **error)
         if (!disk->in_place || !virSnapFileIs(disk->overlay, &disk->id) ||
             !virSnapFileIs(disk->kept, &disk->old_id))
             continue;
-        if (!virSnapFault("overlay-switch-back", error))
+        if (!virSnapFault("overlay-switch-back", error) ||
+            !checkSwitchBack(plan, disk, conn, error))
             return FALSE;
         if (rename(disk->kept, disk->overlay) < 0) {
             virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
@@ -309,20 +343,32 @@ qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, GError **error)
     return TRUE;
 }
 
-/* Only what is known to be ours, by more than its name, and what nobody has taken to
- * by now. */
+/* What is known to be ours, by more than its name. */
 static gboolean
-overlayRemove(const qemuSnapshotPlanDisk *disk, GError **error)
+overlayIsLeft(const qemuSnapshotPlanDisk *disk, gboolean *ret_left, GError **error)
 {
-    gboolean in_use = FALSE;
     gboolean exists = FALSE;
 
-    if (disk->reused)
-        return TRUE;
-    if (!virSnapFileExists(disk->file, &exists, error))
+    if (!disk->reused && !virSnapFileExists(disk->file, &exists, error))
         return FALSE;
-    if (!exists || !virSnapFileIs(disk->file, &disk->id))
+
+    *ret_left = exists && virSnapFileIs(disk->file, &disk->id);
+    return TRUE;
+}
+
+static gboolean
+overlayRemove(const qemuSnapshotPlanDisk *disk, const qemuSnapshotImages *needed,
+              GError **error)
+{
+    g_autofree char *key = virSnapFileKey(disk->file);
+    const char *user = needed ? g_hash_table_lookup(needed->owners, key) : NULL;
+    gboolean in_use = FALSE;
+
+    if (user) {
+        g_warning(_("overlay '%s' is kept: domain '%s' or one of its snapshots needs it"),
+                  disk->file, user);
         return TRUE;
+    }
 
     if (!virSnapFault("overlay-unlink", error) ||
         !virSnapLockInUse(disk->file, &in_use, error))
@@ -343,12 +389,21 @@ overlayRemove(const qemuSnapshotPlanDisk *disk, GError **error)
 }
 
 gboolean
-qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, GError **error)
+qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, virConnectPtr conn,
+                           GError **error)
 {
+    g_autoptr(qemuSnapshotImages) needed = NULL;
+
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+        gboolean left = FALSE;
 
-        if (!overlayRemove(disk, error))
+        if (!overlayIsLeft(disk, &left, error))
+            return FALSE;
+        if (left && conn && !needed &&
+            !(needed = qemuSnapshotReadDomains(conn, NULL, error)))
+            return FALSE;
+        if (left && !overlayRemove(disk, needed, error))
             return FALSE;
         if (disk->in_place && virSnapFileIs(disk->kept, &disk->old_id) &&
             virSnapFileIs(disk->overlay, &disk->old_id) && unlink(disk->kept) < 0) {

@@ -43,11 +43,16 @@ gboolean qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays,
 /* The rest goes by what is there, so that it can be done twice, and by another
  * process. */
 
-/* ... and the old ones their name back. */
-gboolean qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, GError **error);
+/* ... and the old ones their name back. An error where a snapshot or another domain
+ * needs what would be lost. */
+gboolean qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, virConnectPtr conn,
+                                        GError **error);
 
-/* Removes the files that were made, after a look whether a program has them open. */
-gboolean qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, GError **error);
+/* Removes the files that were made, after a look whether a program has them open. Those
+ * that a domain or a snapshot of that libvirt needs are kept; conn is NULL where none
+ * can know of them yet. */
+gboolean qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, virConnectPtr conn,
+                                    GError **error);
 
 /* Whether the domain has not written to any that was made. */
 gboolean qemuSnapshotOverlaysAreBlank(const qemuSnapshotPlan *plan,

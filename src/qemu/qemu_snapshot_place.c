@@ -116,7 +116,8 @@ placeInPlace(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
         return FALSE;
     }
 
-    if (!(others = qemuSnapshotReadDomains(ctx->source->dom, FALSE, error)))
+    if (!(others = qemuSnapshotReadDomains(virDomainGetConnect(ctx->source->dom),
+                                           ctx->source->dom, error)))
         return FALSE;
     if ((owner = g_hash_table_lookup(others->owners, key))) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,

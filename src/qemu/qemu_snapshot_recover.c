@@ -3,8 +3,10 @@
  * qemu_snapshot_recover.c: reverts that were broken off
  *
  * The journal tells what was to be done, libvirt and the file system what has been.
- * A revert whose definition libvirt has is finished, any other undone. Both go by
- * what is there and may be broken off themselves, at any point, and begun again.
+ * A revert whose definition libvirt has is finished, and so is one that was recorded,
+ * whatever others have made of the domain since: the old state may be deleted by then.
+ * Any other is undone. Both go by what is there and may be broken off themselves, at any
+ * point, and begun again.
  */
 
 #include "config.h"
@@ -83,12 +85,21 @@ recoverComplete(qemuSnapshotRevertState *state, GError **error)
     return TRUE;
 }
 
-/* Of a domain that is gone: nothing is left to be put back. */
+/* Of a domain that is gone: nothing is left to be put back. Once it was on the new
+ * overlays they are what it leaves, as any domain leaves its images. */
 static gboolean
-recoverWithout(qemuSnapshotRevertState *state, GError **error)
+recoverWithout(qemuSnapshotRevertState *state, virConnectPtr conn, GError **error)
 {
-    return qemuSnapshotOverlaysSwitchBack(state->plan, error) &&
-        qemuSnapshotOverlaysRemove(state->plan, error) &&
+    const qemuSnapshotJournal *journal = state->journal;
+    gboolean was_on_them =
+        qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_STARTED) ||
+        qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_RECORDED);
+
+    if (was_on_them)
+        g_message(_("domain '%s', which was reverted, is gone; its images are left"),
+                  state->plan->domain);
+    return (was_on_them || (qemuSnapshotOverlaysSwitchBack(state->plan, conn, error) &&
+                            qemuSnapshotOverlaysRemove(state->plan, conn, error))) &&
         qemuSnapshotJournalClear(state->journal, error);
 }
 
@@ -104,7 +115,7 @@ recoverWith(qemuSnapshotRevertState *state, virConnectPtr conn,
         virErrorPtr last = virGetLastError();
 
         if (last && last->code == VIR_ERR_NO_DOMAIN)
-            return recoverWithout(state, error);
+            return recoverWithout(state, conn, error);
         virSnapErrorSetLibvirt(error, _("cannot find domain '%s'"), plan->domain);
         return FALSE;
     }
@@ -113,6 +124,8 @@ recoverWith(qemuSnapshotRevertState *state, virConnectPtr conn,
         !virSnapFault("recover", error))
         return FALSE;
 
+    if (qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_RECORDED))
+        committed = TRUE;
     ok = committed ? recoverComplete(state, error) : recoverUndo(state, error);
     if (ok)
         g_message(_("the revert of domain '%s' to snapshot '%s', which was broken off, "

@@ -98,7 +98,7 @@ checkOthers(const qemuSnapshotSource *source, const virDomainDisk *then, const c
             GError **error)
 {
     g_autoptr(qemuSnapshotImages) others =
-        qemuSnapshotReadDomains(source->dom, FALSE, error);
+        qemuSnapshotReadDomains(virDomainGetConnect(source->dom), source->dom, error);
     const char *file = then->file ? then->file : then->dev;
     const char *owner = others ? g_hash_table_lookup(others->owners, key) : NULL;
 

@@ -55,7 +55,8 @@ checkNobodyNeedsIt(const qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *s
         return FALSE;
     }
 
-    if (!(others = qemuSnapshotReadDomains(source->dom, FALSE, error)))
+    if (!(others = qemuSnapshotReadDomains(virDomainGetConnect(source->dom), source->dom,
+                                           error)))
         return FALSE;
     if ((owner = g_hash_table_lookup(others->owners, key))) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,

@@ -54,7 +54,8 @@ undoCreate(qemuSnapshotRevertState *state, GError **error)
 {
     if (state->overlays)
         qemuSnapshotOverlaysRelease(state->overlays);
-    return qemuSnapshotOverlaysRemove(state->plan, error);
+    return qemuSnapshotOverlaysRemove(state->plan, virDomainGetConnect(state->plan->dom),
+                                      error);
 }
 
 static gboolean
@@ -227,7 +228,8 @@ stepSwitch(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 undoSwitch(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotOverlaysSwitchBack(state->plan, error);
+    return qemuSnapshotOverlaysSwitchBack(state->plan,
+                                          virDomainGetConnect(state->plan->dom), error);
 }
 
 static gboolean
@@ -420,10 +422,15 @@ stepRecord(qemuSnapshotRevertState *state, GError **error)
     return FALSE;
 }
 
+/* A definition that someone has made since is theirs. */
 static gboolean
 stepRelease(qemuSnapshotRevertState *state, GError **error)
 {
-    return makeTransient(state, error);
+    gboolean ours = FALSE;
+
+    return !state->plan->transient ||
+        (qemuSnapshotStepIsCommitted(state->plan, &ours, error) &&
+         (!ours || makeTransient(state, error)));
 }
 
 static gboolean

@@ -298,11 +298,10 @@ addDomain(virDomainPtr dom, void *opaque, GError **error)
 }
 
 qemuSnapshotImages *
-qemuSnapshotReadDomains(virDomainPtr dom, gboolean own, GError **error)
+qemuSnapshotReadDomains(virConnectPtr conn, virDomainPtr except, GError **error)
 {
-    virConnectPtr conn = virDomainGetConnect(dom);
     g_autoptr(qemuSnapshotImages) images = qemuSnapshotImagesNew(conn);
 
-    return qemuSnapshotEachDomain(conn, own ? NULL : dom, addDomain, images, error) ?
+    return qemuSnapshotEachDomain(conn, except, addDomain, images, error) ?
         g_steal_pointer(&images) : NULL;
 }

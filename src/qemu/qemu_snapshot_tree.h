@@ -56,7 +56,7 @@ gboolean qemuSnapshotEachDomain(virConnectPtr conn, virDomainPtr except,
                                 qemuSnapshotDomainFunc func, void *opaque,
                                 GError **error);
 
-/* The images that any domain of the same libvirt stands on, now, when next started, or in
- * one of its snapshots, and the domain; without dom unless own. */
-qemuSnapshotImages *qemuSnapshotReadDomains(virDomainPtr dom, gboolean own,
+/* The images that any domain of that libvirt but one (NULL: all) stands on, now, when next
+ * started, or in one of its snapshots, and the domain. */
+qemuSnapshotImages *qemuSnapshotReadDomains(virConnectPtr conn, virDomainPtr except,
                                             GError **error);

@@ -14,20 +14,20 @@ import libvirt
 import images
 import tap
 from harness import wait_until
-from refusal import BLUE, GREEN, RED, RUNNING, two_snapshots
+from refusal import BLUE, GREEN, RED, RUNNING, document, two_snapshots
 from vm import sums
 
 FAILED = libvirt.VIR_ERR_OPERATION_FAILED
 
 
 @contextlib.contextmanager
-def broken_off(host, vm, point, flags=RUNNING):
+def broken_off(host, vm, point, flags=RUNNING, xml=None):
     """The revert to snap1 was killed there, and virtsnapshotd does not run yet."""
     fault = host.tmp / 'fault'
     host.env['VIRTSNAPSHOTD_FAULT'] = str(fault)
     host.snapshotd.restart()
     fault.write_text(f'{point} kill\n')
-    assert not host.call(vm, 'snap1', None, flags).ok
+    assert not host.call(vm, 'snap1', xml, flags).ok
     host.snapshotd.process.wait(10)
     host.snapshotd.stop()
     fault.unlink()
@@ -210,6 +210,102 @@ def test_domain_gone(host):
     host.wait_for_recovery()
     assert not list(vm.folder.glob('*.snap1-1'))
     assert os.path.exists(vm.path('a.snap2'))
+
+
+def test_transient_domain_gone_after_its_revert(host):
+    """Nothing is left but its images: the old ones are deleted already."""
+    vm = two_snapshots(host)
+    vm.dom.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
+    with broken_off(host, vm, 'before-clear'):
+        files = vm.files().values()
+        vm.destroy()
+    host.wait_for_recovery()
+    assert [images.pattern(file) for file in files] == [RED, RED]
+
+
+def test_domain_gone_after_its_start(host):
+    """It has written to the new overlays; whoever undefines it has its images still."""
+    vm = two_snapshots(host)
+    with broken_off(host, vm, 'before-record'):
+        vm.write_all(BLUE)
+        files = vm.files().values()
+        vm.destroy()
+        vm.dom.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
+    host.wait_for_recovery()
+    assert [images.pattern(file) for file in files] == [BLUE, BLUE]
+
+
+def without_metadata(xml):
+    """As someone has it who keeps definitions in files of their own."""
+    return re.sub('<metadata>.*</metadata>', '', xml, flags=re.S)
+
+
+def test_defined_anew_on_the_new_overlays(host):
+    """Whether the revert is undone or finished, they are needed."""
+    for point in ('after-define', 'before-clear'):
+        vm = two_snapshots(host, running=False)
+        with broken_off(host, vm, point, 0):
+            xml = without_metadata(vm.xml())
+            assert xml != vm.xml()
+            host.conn.defineXML(xml)
+        host.wait_for_recovery()
+        check(vm, RED)
+        assert vm.file('vda') == vm.path('a.snap1-1')
+
+
+def test_defined_anew_on_the_old_overlays(host):
+    """Before they could be deleted."""
+    vm = two_snapshots(host, running=False)
+    xml = vm.xml()
+    with broken_off(host, vm, 'before-discard', 0):
+        host.conn.defineXML(xml)
+    host.wait_for_recovery()
+    check(vm, GREEN, 'snap1')
+
+
+def test_transient_domain_defined_since(host):
+    """It is not made transient again: that it is defined is others' doing."""
+    vm = two_snapshots(host)
+    vm.dom.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA)
+    with broken_off(host, vm, 'before-clear'):
+        host.conn.defineXML(without_metadata(vm.xml(active=False)))
+    host.wait_for_recovery()
+    vm.refresh()
+    assert vm.dom.isPersistent() and vm.running
+    check(vm, RED)
+
+
+def test_snapshot_taken_on_the_new_overlays(host):
+    """And the domain is elsewhere since, as after libvirt's own revert."""
+    vm = two_snapshots(host, running=False)
+    old = vm.xml()
+    with broken_off(host, vm, 'after-define', 0):
+        vm.snapshot('snap3')
+        state = sums(map(vm.path, ('a.snap1-1', 'b.snap1-1')))
+        host.conn.defineXML(old)
+    host.wait_for_recovery()
+    check(vm, GREEN, 'snap3')
+    assert sums(state) == state
+    assert host.revert(vm, 'snap3').ok
+    check(vm, RED, 'snap3')
+
+
+def test_snapshot_taken_on_a_new_overlay_in_place(host):
+    """What it replaced can't have its name back before that snapshot is gone."""
+    vm = two_snapshots(host, running=False)
+    old, files = vm.xml(), vm.files()
+    with broken_off(host, vm, 'after-define', 0, document(*files.items())):
+        vm.snapshot('snap3')
+        state = sums(files.values())
+        host.conn.defineXML(old)
+    result = host.call(vm, 'snap1', None, 0)
+    assert not result.ok and "snapshot 'snap3' needs" in result.message, result
+    assert sums(state) == state
+    vm.dom.snapshotLookupByName('snap3').delete(
+        libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+    host.wait_for_recovery()
+    assert vm.files() == files
+    check(vm, GREEN)
 
 
 tap.main(globals())
