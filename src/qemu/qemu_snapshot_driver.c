@@ -12,6 +12,7 @@
 #include "qemu_snapshot_driver.h"
 #include "qemu_snapshot_libvirt.h"
 #include "virsnaperror.h"
+#include "virsnapfault.h"
 #include "virsnapfile.h"
 #include "virsnaphandover.h"
 
@@ -109,6 +110,9 @@ gboolean
 qemuSnapshotDriverSync(const qemuSnapshotDriver *driver, const char *domain,
                        GError **error)
 {
+    if (!virSnapFault("libvirt-sync", error))
+        return FALSE;
+
     for (gsize i = 0; driver->libvirt_folders[i]; i++) {
         g_autofree char *inside =
             g_build_filename(driver->libvirt_folders[i], i == 0 ? "" : domain, "x", NULL);

@@ -417,6 +417,23 @@ qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, virConnectPtr conn,
 }
 
 gboolean
+qemuSnapshotOverlaysCheck(const qemuSnapshotPlan *plan, GError **error)
+{
+    for (guint i = 0; i < plan->disks->len; i++) {
+        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+
+        if (disk->reused || virSnapFileIs(disk->overlay, &disk->id))
+            continue;
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("overlay '%s' of disk '%s', which was made for domain '%s', is not "
+                      "there any more"), disk->overlay, disk->target, plan->domain);
+        return FALSE;
+    }
+
+    return TRUE;
+}
+
+gboolean
 qemuSnapshotOverlaysAreBlank(const qemuSnapshotPlan *plan, gboolean *ret_blank,
                              GError **error)
 {

@@ -54,6 +54,9 @@ gboolean qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, virConnect
 gboolean qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, virConnectPtr conn,
                                     GError **error);
 
+/* Fails where one that the new definition names is not there, or another file is. */
+gboolean qemuSnapshotOverlaysCheck(const qemuSnapshotPlan *plan, GError **error);
+
 /* Whether the domain has not written to any that was made. */
 gboolean qemuSnapshotOverlaysAreBlank(const qemuSnapshotPlan *plan,
                                       gboolean *ret_blank, GError **error);

@@ -63,13 +63,16 @@ recoverWantsStart(const qemuSnapshotRevertState *state, gboolean *ret_wanted,
     return qemuSnapshotOverlaysAreBlank(state->plan, ret_wanted, error);
 }
 
+/* Where the new overlays are not there the old state is all that is left. */
 static gboolean
 recoverComplete(qemuSnapshotRevertState *state, GError **error)
 {
     g_autoptr(GError) cause = NULL;
     gboolean start = FALSE;
 
-    if (!recoverWantsStart(state, &start, error))
+    if ((!qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_RECORDED) &&
+         !qemuSnapshotOverlaysCheck(state->plan, error)) ||
+        !recoverWantsStart(state, &start, error))
         return FALSE;
 
     if (start && !qemuSnapshotStepStart(state, &cause)) {

@@ -262,7 +262,8 @@ qemuSnapshotStepIsCommitted(const qemuSnapshotPlan *plan, gboolean *ret_committe
 }
 
 /* Where libvirt could not make the new one it has kept the old one, or what someone
- * else made of it meanwhile. */
+ * else made of it meanwhile. It is durable before the overlays go that another one names:
+ * an undo that was broken off may have put it back. */
 static gboolean
 undoDefine(qemuSnapshotRevertState *state, GError **error)
 {
@@ -270,7 +271,8 @@ undoDefine(qemuSnapshotRevertState *state, GError **error)
     gboolean committed = FALSE;
 
     if (qemuSnapshotStepIsCommitted(state->plan, &committed, &cause) &&
-        (!committed || define(state->plan, state->plan->old_xml, &cause)))
+        (!committed || define(state->plan, state->plan->old_xml, &cause)) &&
+        qemuSnapshotDriverSync(state->driver, state->plan->domain, &cause))
         return TRUE;
 
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,

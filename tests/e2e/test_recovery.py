@@ -21,12 +21,15 @@ FAILED = libvirt.VIR_ERR_OPERATION_FAILED
 
 
 @contextlib.contextmanager
-def broken_off(host, vm, point, flags=RUNNING, xml=None):
-    """The revert to snap1 was killed there, and virtsnapshotd does not run yet."""
+def broken_off(host, vm, point, flags=RUNNING, xml=None, before=()):
+    """The revert to snap1 was killed there, and virtsnapshotd does not run yet.
+
+    before: other faults, which come first.
+    """
     fault = host.tmp / 'fault'
     host.env['VIRTSNAPSHOTD_FAULT'] = str(fault)
     host.snapshotd.restart()
-    fault.write_text(f'{point} kill\n')
+    fault.write_text(''.join(f'{line}\n' for line in (*before, f'{point} kill')))
     assert not host.call(vm, 'snap1', xml, flags).ok
     host.snapshotd.process.wait(10)
     host.snapshotd.stop()
@@ -306,6 +309,33 @@ def test_snapshot_taken_on_a_new_overlay_in_place(host):
     host.wait_for_recovery()
     assert vm.files() == files
     check(vm, GREEN)
+
+
+def test_definition_is_durable_before_the_overlays_go(host):
+    """Else one that the power failure brings back names what is gone."""
+    vm = two_snapshots(host, running=False)
+    with broken_off(host, vm, 'libvirt-sync', before=['domain-start fail']):
+        assert vm.file('vda') == vm.path('a.snap2')
+        assert os.path.exists(vm.path('a.snap1-1'))
+    host.wait_for_recovery()
+    assert not os.path.exists(vm.path('a.snap1-1'))
+    check(vm, GREEN, 'snap2')
+
+
+def test_new_overlay_is_gone(host):
+    """The old state is not deleted then."""
+    for running in (False, True):
+        vm = two_snapshots(host, running)
+        old, new = vm.file('vda'), vm.path('a.snap1-1')
+        with broken_off(host, vm, 'before-record' if running else 'after-define'):
+            os.rename(new, vm.path('away'))
+        result = host.call(vm, 'snap1', None, RUNNING)
+        assert not result.ok and f"'{new}'" in result.message, result
+        assert host.journals() and images.pattern(old) == GREEN
+        os.rename(vm.path('away'), new)
+        host.wait_for_recovery()
+        check(vm, RED, 'snap1')
+        assert vm.running and not os.path.exists(old)
 
 
 tap.main(globals())
