@@ -291,8 +291,8 @@ qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays, GError **error)
 /* Who else than the domain's definition, which means the old one by the same path, needs
  * what is there now. */
 static gboolean
-checkSwitchBack(const qemuSnapshotPlan *plan, const qemuSnapshotPlanDisk *disk,
-                virConnectPtr conn, GError **error)
+checkNobodyNeedsNew(const qemuSnapshotPlan *plan, const qemuSnapshotPlanDisk *disk,
+                    virConnectPtr conn, GError **error)
 {
     g_autofree char *key = virSnapFileKey(disk->overlay);
     g_autoptr(qemuSnapshotTree) tree = NULL;
@@ -319,25 +319,63 @@ checkSwitchBack(const qemuSnapshotPlan *plan, const qemuSnapshotPlanDisk *disk,
     return FALSE;
 }
 
+/* By its path someone may have started the domain on the new one. */
+static gboolean
+checkNobodyUsedNew(const qemuSnapshotPlanDisk *disk, gboolean begun, GError **error)
+{
+    gboolean in_use = FALSE;
+    gboolean blank = TRUE;
+
+    if (!virSnapLockInUse(disk->overlay, &in_use, error) ||
+        (!in_use && !begun && !virSnapImageIsBlank(disk->overlay, &blank, error)))
+        return FALSE;
+
+    if (in_use)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
+                      "a program has the one open that is in its place"),
+                    disk->overlay, disk->target, disk->kept);
+    else if (!blank)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
+                      "something was written to the one that is in its place"),
+                    disk->overlay, disk->target, disk->kept);
+    return !in_use && blank;
+}
+
+static gboolean
+overlaySwitchBack(const qemuSnapshotPlan *plan, const qemuSnapshotPlanDisk *disk,
+                  virConnectPtr conn, gboolean begun, GError **error)
+{
+    if (!virSnapFault("overlay-switch-back", error) ||
+        !checkNobodyUsedNew(disk, begun, error) ||
+        !checkNobodyNeedsNew(plan, disk, conn, error))
+        return FALSE;
+    if (rename(disk->kept, disk->overlay) == 0)
+        return virSnapFault("overlay-switched-back", error);
+
+    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+                         _("the overlay '%s' of disk '%s' can't be put back, it "
+                           "is '%s'"), disk->overlay, disk->target, disk->kept);
+    return FALSE;
+}
+
 gboolean
 qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, virConnectPtr conn,
-                               GError **error)
+                               gboolean begun, GError **error)
 {
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
 
-        if (!disk->in_place || !virSnapFileIs(disk->overlay, &disk->id) ||
-            !virSnapFileIs(disk->kept, &disk->old_id))
+        if (!disk->in_place)
             continue;
-        if (!virSnapFault("overlay-switch-back", error) ||
-            !checkSwitchBack(plan, disk, conn, error))
+        if (virSnapFileIs(disk->overlay, &disk->id) &&
+            virSnapFileIs(disk->kept, &disk->old_id) &&
+            !overlaySwitchBack(plan, disk, conn, begun, error))
             return FALSE;
-        if (rename(disk->kept, disk->overlay) < 0) {
-            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                                 _("the overlay '%s' of disk '%s' can't be put back, it "
-                                   "is '%s'"), disk->overlay, disk->target, disk->kept);
+        /* also after one that was broken off before it was durable */
+        if (!virSnapFileSyncFolder(disk->overlay, error))
             return FALSE;
-        }
     }
 
     return TRUE;

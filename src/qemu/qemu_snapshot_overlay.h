@@ -43,10 +43,11 @@ gboolean qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays,
 /* The rest goes by what is there, so that it can be done twice, and by another
  * process. */
 
-/* ... and the old ones their name back. An error where a snapshot or another domain
- * needs what would be lost. */
+/* ... and the old ones their name back. An error where a program has open what would be
+ * lost, or a snapshot or another domain needs it, or where something was written to it
+ * although the revert has not `begun` to start the domain. */
 gboolean qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, virConnectPtr conn,
-                                        GError **error);
+                                        gboolean begun, GError **error);
 
 /* Removes the files that were made, after a look whether a program has them open. Those
  * that a domain or a snapshot of that libvirt needs are kept; conn is NULL where none

@@ -94,6 +94,7 @@ static gboolean
 recoverWithout(qemuSnapshotRevertState *state, virConnectPtr conn, GError **error)
 {
     const qemuSnapshotJournal *journal = state->journal;
+    gboolean begun = qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_START);
     gboolean was_on_them =
         qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_STARTED) ||
         qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_RECORDED);
@@ -101,9 +102,11 @@ recoverWithout(qemuSnapshotRevertState *state, virConnectPtr conn, GError **erro
     if (was_on_them)
         g_message(_("domain '%s', which was reverted, is gone; its images are left"),
                   state->plan->domain);
-    return (was_on_them || (qemuSnapshotOverlaysSwitchBack(state->plan, conn, error) &&
-                            qemuSnapshotOverlaysRemove(state->plan, conn, error))) &&
-        qemuSnapshotJournalClear(state->journal, error);
+    if (!was_on_them &&
+        (!qemuSnapshotOverlaysSwitchBack(state->plan, conn, begun, error) ||
+         !qemuSnapshotOverlaysRemove(state->plan, conn, error)))
+        return FALSE;
+    return qemuSnapshotJournalClear(state->journal, error);
 }
 
 static gboolean

@@ -228,8 +228,14 @@ stepSwitch(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 undoSwitch(qemuSnapshotRevertState *state, GError **error)
 {
+    gboolean begun = state->journal &&
+        qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_START);
+
+    if (state->overlays)
+        qemuSnapshotOverlaysRelease(state->overlays);
     return qemuSnapshotOverlaysSwitchBack(state->plan,
-                                          virDomainGetConnect(state->plan->dom), error);
+                                          virDomainGetConnect(state->plan->dom), begun,
+                                          error);
 }
 
 static gboolean

@@ -338,4 +338,27 @@ def test_new_overlay_is_gone(host):
         assert vm.running and not os.path.exists(old)
 
 
+def test_started_on_an_overlay_in_place(host):
+    """By its path, before it was defined: it is not taken away from under the domain, nor
+    what was written to it afterwards."""
+    vm = two_snapshots(host, running=False)
+    files = vm.files()
+    with broken_off(host, vm, 'before-define', 0, document(*files.items())):
+        vm.start()
+    result = host.call(vm, 'snap1', None, 0)
+    assert not result.ok and 'a program has the one open' in result.message, result
+    vm.write_all(BLUE)
+    vm.destroy()
+    result = host.call(vm, 'snap1', None, 0)
+    assert not result.ok and 'something was written to' in result.message, result
+    assert vm.data() == [BLUE, BLUE]
+    kept = sorted(vm.folder.glob('.*.revert-old'))
+    assert [images.pattern(file) for file in kept] == [GREEN, GREEN]
+    # as the manual says, where the old state is wanted
+    for file, name in zip(kept, sorted(files.values())):
+        os.rename(file, name)
+    host.wait_for_recovery()
+    check(vm, GREEN, 'snap2')
+
+
 tap.main(globals())
