@@ -68,11 +68,13 @@ static gboolean
 recoverComplete(qemuSnapshotRevertState *state, GError **error)
 {
     g_autoptr(GError) cause = NULL;
+    gboolean recorded =
+        qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_RECORDED);
     gboolean start = FALSE;
 
-    if ((!qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_RECORDED) &&
-         !qemuSnapshotOverlaysCheck(state->plan, error)) ||
-        !recoverWantsStart(state, &start, error))
+    if ((!recorded && !qemuSnapshotOverlaysCheck(state->plan, error)) ||
+        !recoverWantsStart(state, &start, error) ||
+        (!recorded && !start && !qemuSnapshotStepDropSave(state->plan, error)))
         return FALSE;
 
     if (start && !qemuSnapshotStepStart(state, &cause)) {

@@ -18,6 +18,8 @@
 
 #include "config.h"
 
+#include <stdlib.h>
+
 #include "qemu_snapshot_check.h"
 #include "qemu_snapshot_discard.h"
 #include "qemu_snapshot_steps.h"
@@ -313,11 +315,24 @@ restore(const qemuSnapshotPlan *plan)
                                  plan->restore_xml, flags);
 }
 
-/* Memory that was saved on other disks must never come back on these. */
+/* Whether the domain was saved on the new disks, by someone since. */
 static gboolean
-dropSave(const qemuSnapshotPlan *plan, GError **error)
+isSavedSince(const qemuSnapshotPlan *plan)
 {
-    if (!plan->drop_save || virDomainHasManagedSaveImage(plan->dom, 0) == 0)
+    char *xml = virDomainManagedSaveGetXMLDesc(plan->dom, 0);
+    g_autoptr(xmlDoc) doc =
+        xml ? virSnapXMLParse(xml, "domain", _("domain definition"), NULL) : NULL;
+    g_autofree char *revert = doc ? virDomainDefGetRevert(doc) : NULL;
+
+    free(xml);
+    return g_strcmp0(revert, plan->id) == 0;
+}
+
+gboolean
+qemuSnapshotStepDropSave(const qemuSnapshotPlan *plan, GError **error)
+{
+    if (!plan->drop_save || virDomainHasManagedSaveImage(plan->dom, 0) == 0 ||
+        isSavedSince(plan))
         return TRUE;
 
     if (!virSnapFault("managed-save-remove", error))
@@ -337,7 +352,10 @@ qemuSnapshotStepStart(qemuSnapshotRevertState *state, GError **error)
     g_autoptr(GError) cause = NULL;
     gboolean started;
 
-    if (!dropSave(plan, error))
+    /* a boot would take the save for its memory; for a restore it is kept until that
+     * has gone well */
+    if (plan->start != QEMU_SNAPSHOT_START_RESTORE &&
+        !qemuSnapshotStepDropSave(plan, error))
         return FALSE;
     if (plan->start == QEMU_SNAPSHOT_START_NONE)
         return TRUE;
@@ -364,7 +382,8 @@ qemuSnapshotStepStart(qemuSnapshotRevertState *state, GError **error)
         started = TRUE;
     }
 
-    if (!started || !virSnapFault("domain-started", error))
+    if (!started || !virSnapFault("domain-started", error) ||
+        !qemuSnapshotStepDropSave(plan, error))
         return FALSE;
 
     /* no reason to stop it again */

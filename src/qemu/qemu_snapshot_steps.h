@@ -34,6 +34,10 @@ struct _qemuSnapshotStep {
 extern const qemuSnapshotStep qemuSnapshotSteps[];
 extern const qemuSnapshotStep qemuSnapshotClosingSteps[];
 
+/* Memory that was saved on other disks must never come back on the new ones. Can be
+ * carried out again. */
+gboolean qemuSnapshotStepDropSave(const qemuSnapshotPlan *plan, GError **error);
+
 /* The step that begins after the commit point; it can be carried out again, too. */
 gboolean qemuSnapshotStepStart(qemuSnapshotRevertState *state, GError **error);
 

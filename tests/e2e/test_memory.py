@@ -209,6 +209,27 @@ def test_truncated_with_force(host):
     assert not list(vm.folder.glob('*-1'))
 
 
+def test_failed_restore_keeps_the_managed_save(host):
+    """It is lost by a revert, not by the failure of one."""
+    vm, memory = with_memory(host)
+    os.truncate(memory, os.path.getsize(memory) // 2)
+    vm.dom.managedSave()
+    result = host.revert(vm, 'snap1', flags=FORCE)
+    assert not result.ok, result
+    assert vm.dom.hasManagedSaveImage() and not vm.active
+    vm.start()
+    assert not vm.dom.hasManagedSaveImage() and vm.data() == [BLUE, BLUE]
+
+
+def test_restore_drops_the_managed_save(host):
+    vm, _memory = with_memory(host)
+    vm.dom.managedSave()
+    result = host.revert(vm, 'snap1', flags=FORCE)
+    assert result.ok, result
+    assert vm.running and not vm.dom.hasManagedSaveImage()
+    assert vm.data() == [RED, RED]
+
+
 def test_of_another_domain(host):
     vm, memory = with_memory(host)
     _other, foreign = with_memory(host)

@@ -14,7 +14,7 @@ import libvirt
 import images
 import tap
 from harness import wait_until
-from refusal import BLUE, GREEN, RED, RUNNING, document, two_snapshots
+from refusal import BLUE, FORCE, GREEN, RED, RUNNING, document, two_snapshots
 from vm import sums
 
 FAILED = libvirt.VIR_ERR_OPERATION_FAILED
@@ -359,6 +359,32 @@ def test_started_on_an_overlay_in_place(host):
         os.rename(file, name)
     host.wait_for_recovery()
     check(vm, GREEN, 'snap2')
+
+
+def saved(host):
+    vm = two_snapshots(host)
+    vm.dom.managedSave()
+    return vm
+
+
+def test_saved_and_host_restarted_after_the_commit(host):
+    """The save belongs to the old disks; the next start would take it."""
+    vm = saved(host)
+    with broken_off(host, vm, 'after-define', RUNNING | FORCE) as journal:
+        of_another_boot(journal)
+    host.wait_for_recovery()
+    assert not vm.active and not vm.dom.hasManagedSaveImage()
+    check(vm, RED, 'snap1')
+
+
+def test_saved_since_on_the_new_overlays(host):
+    vm = saved(host)
+    with broken_off(host, vm, 'before-record', RUNNING | FORCE):
+        vm.dom.managedSave()
+    host.wait_for_recovery()
+    assert vm.dom.hasManagedSaveImage()
+    vm.start()
+    check(vm, RED, 'snap1')
 
 
 tap.main(globals())
