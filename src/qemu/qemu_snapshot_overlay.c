@@ -479,7 +479,9 @@ qemuSnapshotOverlaysAreBlank(const qemuSnapshotPlan *plan, gboolean *ret_blank,
     for (guint i = 0; *ret_blank && i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
 
-        if (!disk->reused && !virSnapImageIsBlank(disk->overlay, ret_blank, error))
+        if (disk->reused && plan->start != QEMU_SNAPSHOT_START_RESTORE)
+            continue;
+        if (!virSnapImageIsBlank(disk->overlay, ret_blank, error))
             return FALSE;
     }
 

@@ -58,6 +58,7 @@ gboolean qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, virConnectPtr 
 /* Fails where one that the new definition names is not there, or another file is. */
 gboolean qemuSnapshotOverlaysCheck(const qemuSnapshotPlan *plan, GError **error);
 
-/* Whether the domain has not written to any that was made. */
+/* Whether none has anything of its own in it; those that the caller made may have had it
+ * before, which a boot does not mind. */
 gboolean qemuSnapshotOverlaysAreBlank(const qemuSnapshotPlan *plan,
                                       gboolean *ret_blank, GError **error);

@@ -39,6 +39,30 @@ recoverUndo(qemuSnapshotRevertState *state, GError **error)
     return qemuSnapshotJournalClear(state->journal, error);
 }
 
+/* Whether each disk that the guest writes to is on a new overlay, so that these tell
+ * whether it has run. */
+static gboolean
+overlaysTell(const qemuSnapshotPlan *plan, gboolean *ret_tell, GError **error)
+{
+    g_autoptr(xmlDoc) doc = virSnapXMLParse(qemuSnapshotPlanStartXML(plan), "domain",
+                                            _("domain definition"), error);
+    g_autoptr(GPtrArray) disks = doc ? virDomainDefGetDisks(doc, error) : NULL;
+
+    if (!disks)
+        return FALSE;
+
+    *ret_tell = plan->disks->len > 0;
+    for (guint i = 0; i < disks->len; i++) {
+        const virDomainDisk *disk = g_ptr_array_index(disks, i);
+
+        if (!disk->readonly && !g_str_equal(disk->device, "cdrom") &&
+            !qemuSnapshotPlanFindDisk(plan, disk->target))
+            *ret_tell = FALSE;
+    }
+
+    return TRUE;
+}
+
 /* A guest that ran since its start was begun must not be started again, least of all
  * from its memory. One that a restart of the host ended isn't ours to start. */
 static gboolean
@@ -47,6 +71,7 @@ recoverWantsStart(const qemuSnapshotRevertState *state, gboolean *ret_wanted,
 {
     const qemuSnapshotJournal *journal = state->journal;
     int active = virDomainIsActive(state->plan->dom);
+    gboolean tell = TRUE;
 
     if (active < 0) {
         virSnapErrorSetLibvirt(error, _("it is not known whether domain '%s' runs"),
@@ -60,7 +85,11 @@ recoverWantsStart(const qemuSnapshotRevertState *state, gboolean *ret_wanted,
         qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_RECORDED))
         return TRUE;
 
-    return qemuSnapshotOverlaysAreBlank(state->plan, ret_wanted, error);
+    if (state->plan->start == QEMU_SNAPSHOT_START_RESTORE &&
+        qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_START) &&
+        !overlaysTell(state->plan, &tell, error))
+        return FALSE;
+    return !tell || qemuSnapshotOverlaysAreBlank(state->plan, ret_wanted, error);
 }
 
 /* Where the new overlays are not there the old state is all that is left. */

@@ -14,7 +14,7 @@ import libvirt
 import images
 import tap
 from harness import wait_until
-from refusal import BLUE, FORCE, GREEN, RED, RUNNING, document, two_snapshots
+from refusal import BLUE, FORCE, GREEN, RED, REUSE_EXT, RUNNING, document, two_snapshots
 from vm import sums
 
 FAILED = libvirt.VIR_ERR_OPERATION_FAILED
@@ -170,6 +170,42 @@ def test_guest_that_has_run_is_not_restored_again(host):
     host.wait_for_recovery()
     assert not vm.active
     check(vm, BLUE, 'snap1')
+
+
+def check_not_restored_again(host, vm, flags=0, xml=None):
+    with broken_off(host, vm, 'domain-started', flags, xml):
+        if vm.targets:
+            vm.write(vm.targets[-1], BLUE)
+        vm.destroy()
+    host.wait_for_recovery()
+    assert not vm.active and vm.current == 'snap1'
+    assert not vm.targets or vm.read(vm.targets[-1]) == BLUE
+
+
+def test_not_restored_again_on_overlays_of_the_caller(host):
+    vm = host.vm()
+    vm.start()
+    vm.memory_snapshot('snap1')
+    files = {target: vm.path(f'{target}.made') for target in vm.targets}
+    for target, file in files.items():
+        images.create(file, backing=vm.base[target])
+    check_not_restored_again(host, vm, REUSE_EXT, document(*files.items()))
+    assert vm.files() == files
+
+
+def test_not_restored_again_on_a_disk_left_out(host):
+    """What the guest wrote to that does not show on the new overlays."""
+    vm = host.vm()
+    vm.start()
+    vm.memory_snapshot('snap1', inner="<disks><disk name='vdb' snapshot='no'/></disks>")
+    check_not_restored_again(host, vm)
+
+
+def test_not_restored_again_without_a_disk(host):
+    vm = host.vm(disks=0)
+    vm.start()
+    vm.memory_snapshot('snap1')
+    check_not_restored_again(host, vm)
 
 
 def test_snapshot_taken_since_it_was_recorded(host):
