@@ -5,8 +5,9 @@
  * An image is deleted only where all of this is known of it: it was made by
  * taking a snapshot of this domain, as that snapshot's <disks> say, or by a
  * revert, as the domain's <metadata> says; no snapshot's state stands on it; no
- * other domain of this libvirt does; and no program has it open. Where any of
- * it can't be told the image stays.
+ * other domain of this libvirt does; no program has it open; and it is the file that
+ * the domain left, not one that has got its path since. Where any of it can't be told
+ * the image stays.
  */
 
 #include "config.h"
@@ -32,7 +33,7 @@ static gboolean
 isListed(const qemuSnapshotPlan *plan, const char *file)
 {
     for (guint i = 0; i < plan->discards->len; i++) {
-        virDomainSnapshotRevertDiscard *discard =
+        qemuSnapshotPlanDiscard *discard =
             g_ptr_array_index(plan->discards, i);
 
         if (g_str_equal(discard->file, file))
@@ -61,18 +62,20 @@ discardConsider(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
                 const char *target, const char *file)
 {
     g_autofree char *key = virSnapFileKey(file);
-    virDomainSnapshotRevertDiscard *discard;
+    qemuSnapshotPlanDiscard *discard;
+    virSnapFileID id;
 
     if (source->tree->states->unknown || isListed(plan, file) || isReused(plan, key) ||
         g_hash_table_contains(source->tree->states->owners, key) ||
-        !g_file_test(file, G_FILE_TEST_IS_REGULAR) ||
+        !g_file_test(file, G_FILE_TEST_IS_REGULAR) || !virSnapFileGetID(file, &id) ||
         (!g_hash_table_contains(source->tree->made, key) &&
          !isRecorded(source->next_doc, target, file)))
         return;
 
-    discard = g_new0(virDomainSnapshotRevertDiscard, 1);
+    discard = g_new0(qemuSnapshotPlanDiscard, 1);
     discard->disk = g_strdup(target);
     discard->file = g_strdup(file);
+    discard->id = id;
     g_ptr_array_add(plan->discards, discard);
 }
 
@@ -112,7 +115,7 @@ qemuSnapshotDiscardForetell(qemuSnapshotPlan *plan, GError **error)
         return FALSE;
 
     for (guint i = plan->discards->len; i-- > 0;) {
-        virDomainSnapshotRevertDiscard *discard =
+        qemuSnapshotPlanDiscard *discard =
             g_ptr_array_index(plan->discards, i);
         g_autofree char *key = virSnapFileKey(discard->file);
 
@@ -124,7 +127,8 @@ qemuSnapshotDiscardForetell(qemuSnapshotPlan *plan, GError **error)
 }
 
 static gboolean
-discardFile(const char *file, const qemuSnapshotImages *domains, GError **ret_error)
+discardFile(const char *file, const virSnapFileID *id, const qemuSnapshotImages *domains,
+            GError **ret_error)
 {
     g_autofree char *key = virSnapFileKey(file);
     const char *user = g_hash_table_lookup(domains->owners, key);
@@ -138,7 +142,10 @@ discardFile(const char *file, const qemuSnapshotImages *domains, GError **ret_er
     if (!exists)
         return TRUE;
 
-    if (user)
+    if (!virSnapFileIs(file, id))
+        g_warning(_("image '%s' is kept: it is not known to be the one that was left"),
+                  file);
+    else if (user)
         g_warning(_("image '%s' is kept: domain '%s' or one of its snapshots needs it"),
                   file, user);
     else if (domains->unknown)
@@ -171,10 +178,10 @@ qemuSnapshotDiscard(const qemuSnapshotPlan *plan, GError **error)
         return FALSE;
 
     for (guint i = 0; i < plan->discards->len; i++) {
-        virDomainSnapshotRevertDiscard *discard =
+        qemuSnapshotPlanDiscard *discard =
             g_ptr_array_index(plan->discards, i);
 
-        if (!discardFile(discard->file, domains, error))
+        if (!discardFile(discard->file, &discard->id, domains, error))
             return FALSE;
     }
 
@@ -182,7 +189,7 @@ qemuSnapshotDiscard(const qemuSnapshotPlan *plan, GError **error)
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
 
         if (disk->in_place && virSnapFileIs(disk->kept, &disk->old_id) &&
-            !discardFile(disk->kept, domains, error))
+            !discardFile(disk->kept, &disk->old_id, domains, error))
             return FALSE;
     }
 

@@ -100,8 +100,8 @@ static const journalMember disk_booleans[] = {
 };
 
 static const journalMember discard_strings[] = {
-    MEMBER(virDomainSnapshotRevertDiscard, disk),
-    MEMBER(virDomainSnapshotRevertDiscard, file),
+    MEMBER(qemuSnapshotPlanDiscard, disk),
+    MEMBER(qemuSnapshotPlanDiscard, file),
 };
 
 void
@@ -205,10 +205,12 @@ formatDiscards(const qemuSnapshotPlan *plan)
     JsonArray *array = json_array_new();
 
     for (guint i = 0; i < plan->discards->len; i++) {
+        const qemuSnapshotPlanDiscard *discard = g_ptr_array_index(plan->discards, i);
         JsonObject *object = json_object_new();
 
-        formatMembers(object, g_ptr_array_index(plan->discards, i), discard_strings,
-                      G_N_ELEMENTS(discard_strings), NULL, 0);
+        formatMembers(object, discard, discard_strings, G_N_ELEMENTS(discard_strings),
+                      NULL, 0);
+        formatID(object, "inode", "born", &discard->id);
         json_array_add_object_element(array, object);
     }
 
@@ -281,12 +283,13 @@ parseDisks(JsonObject *object, qemuSnapshotPlan *plan)
     }
 
     for (guint i = 0; i < json_array_get_length(discards); i++) {
-        virDomainSnapshotRevertDiscard *discard =
-            g_new0(virDomainSnapshotRevertDiscard, 1);
+        JsonObject *from = json_array_get_object_element(discards, i);
+        qemuSnapshotPlanDiscard *discard = g_new0(qemuSnapshotPlanDiscard, 1);
 
         g_ptr_array_add(plan->discards, discard);
-        parseMembers(json_array_get_object_element(discards, i), discard,
-                     discard_strings, G_N_ELEMENTS(discard_strings), NULL, 0);
+        parseMembers(from, discard, discard_strings, G_N_ELEMENTS(discard_strings), NULL,
+                     0);
+        parseID(from, "inode", "born", &discard->id);
         if (!discard->disk || !discard->file)
             return FALSE;
     }

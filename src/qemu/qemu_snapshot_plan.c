@@ -76,7 +76,7 @@ qemuSnapshotPlanFree(qemuSnapshotPlan *plan)
 static void
 planDiscardFree(void *data)
 {
-    virDomainSnapshotRevertDiscard *discard = data;
+    qemuSnapshotPlanDiscard *discard = data;
 
     g_free(discard->disk);
     g_free(discard->file);
@@ -351,7 +351,7 @@ qemuSnapshotPlanFormat(const qemuSnapshotPlan *plan)
     }
 
     for (guint i = 0; i < plan->discards->len; i++) {
-        virDomainSnapshotRevertDiscard *discard =
+        qemuSnapshotPlanDiscard *discard =
             g_ptr_array_index(plan->discards, i);
 
         virDomainSnapshotRevertDefAddDiscard(def, discard->disk, discard->file);

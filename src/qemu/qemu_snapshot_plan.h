@@ -28,6 +28,14 @@ struct _qemuSnapshotPlanDisk {
     struct stat like;      /* of the image that it replaces */
 };
 
+/* An image that is left and may be deleted. */
+typedef struct _qemuSnapshotPlanDiscard qemuSnapshotPlanDiscard;
+struct _qemuSnapshotPlanDiscard {
+    char *disk;            /* target */
+    char *file;
+    virSnapFileID id;      /* nothing else that has its path by then */
+};
+
 typedef enum {
     QEMU_SNAPSHOT_START_NONE = 0,
     QEMU_SNAPSHOT_START_BOOT,
@@ -49,7 +57,7 @@ struct _qemuSnapshotPlan {
     gboolean reset_nvram;
 
     GPtrArray *disks;      /* of qemuSnapshotPlanDisk */
-    GPtrArray *discards;   /* of virDomainSnapshotRevertDiscard */
+    GPtrArray *discards;   /* of qemuSnapshotPlanDiscard */
     gboolean drop_save;    /* a managed save is lost: FORCE */
 
     qemuSnapshotGuard *guard;  /* what the plan rests on */

@@ -23,7 +23,7 @@ char *virSnapFileBeside(const char *file, const char *name);
 
 /* What tells a file from another that later gets its name, and maybe its inode. It
  * does not hold the device, whose number may be another after a restart of the host:
- * the path goes with it. */
+ * the path goes with it. One of zeros is that of no file. */
 typedef struct _virSnapFileID virSnapFileID;
 struct _virSnapFileID {
     guint64 inode;

@@ -6,6 +6,7 @@ test_faults.py has it at every point; here is what it does not vary.
 """
 
 import contextlib
+import hashlib
 import os
 import re
 
@@ -128,14 +129,18 @@ def test_torn_record(host):
     check(vm, GREEN, 'snap2')
 
 
-def of_another_boot(journal):
-    """Another boot's identity, and the sum that goes with it."""
-    import hashlib
+def edit_plan(journal, pattern, replacement):
+    """With the sum that goes with it."""
     head, _sum, rest = journal.read_text().split('\n', 2)
     plan, records = rest.split('\nrecords:\n', 1)
-    plan = re.sub(r'("boot" : )"[^"]*"', r'\1"another"', plan)
+    plan, count = re.subn(pattern, replacement, plan, flags=re.S)
+    assert count == 1, plan
     new = hashlib.sha256(plan.encode()).hexdigest()
     journal.write_text(f'{head}\n{new}\n{plan}\nrecords:\n{records}')
+
+
+def of_another_boot(journal):
+    edit_plan(journal, r'("boot" : )"[^"]*"', r'\1"another"')
 
 
 def test_host_restarted_before_the_commit(host):
@@ -420,6 +425,32 @@ def test_saved_since_on_the_new_overlays(host):
     host.wait_for_recovery()
     assert vm.dom.hasManagedSaveImage()
     vm.start()
+    check(vm, RED, 'snap1')
+
+
+def test_left_image_replaced_since(host):
+    """What has its path by now, as a backup that was put back, is not what was left."""
+    vm = two_snapshots(host)
+    left = vm.path('a.snap2')
+    with broken_off(host, vm, 'before-discard'):
+        images.create(vm.path('backup'))
+        os.rename(vm.path('backup'), left)
+        kept = sums([left])
+    host.wait_for_recovery()
+    assert sums([left]) == kept
+    assert not os.path.exists(vm.path('b.snap2'))
+    assert f"'{left}' is kept" in host.new_log_lines()
+
+
+def test_journal_that_does_not_know_the_left_images(host):
+    """As before this was written down: they stay."""
+    vm = two_snapshots(host)
+    with broken_off(host, vm, 'before-discard') as journal:
+        edit_plan(journal, r'("file" : "[^"]*a\.snap2"),\s*"inode" : \d+,\s*"born" : \d+',
+                  r'\1')
+    host.wait_for_recovery()
+    assert images.pattern(vm.path('a.snap2')) == GREEN
+    assert not os.path.exists(vm.path('b.snap2'))
     check(vm, RED, 'snap1')
 
 

@@ -29,7 +29,7 @@ static void
 setUp(fixture *f, const void *opaque)
 {
     qemuSnapshotPlanDisk *disk = g_new0(qemuSnapshotPlanDisk, 1);
-    virDomainSnapshotRevertDiscard *discard = g_new0(virDomainSnapshotRevertDiscard, 1);
+    qemuSnapshotPlanDiscard *discard = g_new0(qemuSnapshotPlanDiscard, 1);
 
     f->folder = g_dir_make_tmp("journal.XXXXXX", NULL);
     f->file = g_build_filename(f->folder, UUID_TEXT ".journal", NULL);
@@ -63,6 +63,8 @@ setUp(fixture *f, const void *opaque)
 
     discard->disk = g_strdup("vda");
     discard->file = g_strdup("/i/a.0");
+    discard->id.inode = 8;
+    discard->id.born = 9;
     g_ptr_array_add(f->plan->discards, discard);
 }
 
@@ -108,7 +110,7 @@ testThereAndBack(fixture *f, const void *opaque)
     g_autoptr(qemuSnapshotPlan) plan = NULL;
     g_autoptr(GError) error = NULL;
     const qemuSnapshotPlanDisk *disk;
-    const virDomainSnapshotRevertDiscard *discard;
+    const qemuSnapshotPlanDiscard *discard;
     struct stat st;
 
     create(f);
@@ -145,6 +147,8 @@ testThereAndBack(fixture *f, const void *opaque)
     g_assert_cmpuint(plan->discards->len, ==, 1);
     discard = g_ptr_array_index(plan->discards, 0);
     g_assert_cmpstr(discard->file, ==, "/i/a.0");
+    g_assert_cmpuint(discard->id.inode, ==, 8);
+    g_assert_cmpint(discard->id.born, ==, 9);
 }
 
 static void
