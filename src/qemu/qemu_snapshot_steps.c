@@ -32,6 +32,17 @@ stepReserve(qemuSnapshotRevertState *state, GError **error)
     return qemuSnapshotOverlaysReserve(state->overlays, state->plan, error);
 }
 
+/* Before there is a journal they may have their names, but nobody has taken to them. */
+static gboolean
+undoReserve(qemuSnapshotRevertState *state, GError **error)
+{
+    virConnectPtr conn = state->journal ? virDomainGetConnect(state->plan->dom) : NULL;
+
+    if (state->overlays)
+        qemuSnapshotOverlaysRelease(state->overlays);
+    return qemuSnapshotOverlaysRemove(state->plan, conn, error);
+}
+
 static gboolean
 stepJournal(qemuSnapshotRevertState *state, GError **error)
 {
@@ -49,15 +60,6 @@ stepCreate(qemuSnapshotRevertState *state, GError **error)
     return qemuSnapshotOverlaysBegin(state->overlays, error) &&
         qemuSnapshotCheckConfig(state->plan, error) &&
         qemuSnapshotOverlaysCreate(state->overlays, error);
-}
-
-static gboolean
-undoCreate(qemuSnapshotRevertState *state, GError **error)
-{
-    if (state->overlays)
-        qemuSnapshotOverlaysRelease(state->overlays);
-    return qemuSnapshotOverlaysRemove(state->plan, virDomainGetConnect(state->plan->dom),
-                                      error);
 }
 
 static gboolean
@@ -473,9 +475,9 @@ stepClear(qemuSnapshotRevertState *state, GError **error)
 }
 
 const qemuSnapshotStep qemuSnapshotSteps[] = {
-    { "reserve", stepReserve, NULL },
+    { "reserve", stepReserve, undoReserve },
     { "journal", stepJournal, NULL },
-    { "create",  stepCreate,  undoCreate },
+    { "create",  stepCreate,  NULL },
     { "verify",  stepVerify,  NULL },
     { "guard",   stepGuard,   NULL },
     { "persist", stepPersist, undoPersist },

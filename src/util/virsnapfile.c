@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "virsnaperror.h"
+#include "virsnapfault.h"
 #include "virsnapfile.h"
 
 /* As the kernel walks it: ".." is the parent of what a link leads to, so that it
@@ -157,11 +158,23 @@ virSnapFileExists(const char *path, gboolean *ret_exists, GError **error)
 }
 
 static int
+fileOpenUnnamed(const char *folder)
+{
+    /* so that tests meet a file system that has none */
+    if (!virSnapFault("file-unnamed", NULL)) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+
+    /* the owner alone, until owner and group are right */
+    return open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+}
+
+static int
 fileOpenNew(const char *path, gboolean *ret_named)
 {
     g_autofree char *folder = g_path_get_dirname(path);
-    /* the owner alone, until owner and group are right */
-    int fd = open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+    int fd = fileOpenUnnamed(folder);
 
     *ret_named = fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL);
     if (!*ret_named)

@@ -454,4 +454,22 @@ def test_journal_that_does_not_know_the_left_images(host):
     check(vm, RED, 'snap1')
 
 
+def test_files_that_have_names_at_once(host):
+    """As with NFS: what was made before the journal was goes, too."""
+    fault = host.tmp / 'fault'
+    host.env['VIRTSNAPSHOTD_FAULT'] = str(fault)
+    host.snapshotd.restart()
+    for faults in (['overlay-open pass', 'overlay-open fail'], ['journal-write fail'],
+                   ['journal-rename fail'], ['after-journal fail'], ['overlay-link fail'],
+                   ['after-create fail']):
+        vm = two_snapshots(host)
+        before = vm.capture()
+        fault.write_text('\n'.join(['file-unnamed fail', 'file-unnamed fail', *faults, '']))
+        result = host.call(vm, 'snap1', None, RUNNING)
+        assert not result.ok, faults
+        vm.assert_unchanged(before)
+        assert fault.read_text().split('\n').count('file-unnamed fail') <= 1
+    fault.unlink()
+
+
 tap.main(globals())
