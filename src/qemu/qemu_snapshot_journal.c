@@ -14,7 +14,8 @@
  * All up to "records:" is written to a temporary file, made durable and renamed, so
  * that it is there whole or not at all; the sum tells later damage. Records are
  * appended, a line each. A last line without its end is one that was being written
- * when the power failed: what it would have said was not begun.
+ * when the power failed: what it would have said was not begun. What was written but
+ * not made durable may then be there as zeros.
  */
 
 #include "config.h"
@@ -516,6 +517,16 @@ journalParse(qemuSnapshotJournal *journal, const char *text, qemuSnapshotPlan *p
         parseRecords(journal, end + strlen(mark));
 }
 
+/* Whether nothing follows the text but zeros. */
+static gboolean
+endsInZeros(const char *text, gsize len)
+{
+    while (len > 0 && !text[len - 1])
+        len--;
+
+    return len == strlen(text);
+}
+
 static gboolean
 journalSetAside(const qemuSnapshotJournal *journal, GError **error)
 {
@@ -579,7 +590,7 @@ qemuSnapshotJournalRead(const char *folder, const unsigned char *uuid,
         return FALSE;
     }
 
-    if (strlen(text) != len || !journalParse(journal, text, plan))
+    if (!endsInZeros(text, len) || !journalParse(journal, text, plan))
         return journalSetAside(journal, error);
     if (text[len - 1] != '\n' &&
         ftruncate(journal->fd, strrchr(text, '\n') + 1 - text) < 0)

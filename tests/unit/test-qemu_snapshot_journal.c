@@ -174,17 +174,16 @@ testRecords(fixture *f, const void *opaque)
 }
 
 static void
-append(const char *file, const char *text)
+append(const char *file, const char *text, gsize len)
 {
     FILE *stream = fopen(file, "a");
 
-    g_assert_cmpint(fputs(text, stream), >=, 0);
+    g_assert_cmpuint(fwrite(text, 1, len, stream), ==, len);
     g_assert_cmpint(fclose(stream), ==, 0);
 }
 
-/* The power failed while a record was written; the next one is whole again. */
 static void
-testTornRecord(fixture *f, const void *opaque)
+checkTorn(fixture *f, const char *text, gsize len)
 {
     g_autoptr(qemuSnapshotJournal) journal = NULL;
     g_autoptr(qemuSnapshotJournal) again = NULL;
@@ -192,8 +191,9 @@ testTornRecord(fixture *f, const void *opaque)
     g_autoptr(qemuSnapshotPlan) same = NULL;
     g_autoptr(GError) error = NULL;
 
+    g_unlink(f->file);
     create(f);
-    append(f->file, "stop\nsta");
+    append(f->file, text, len);
     journal = readBack(f, &plan, &error);
     g_assert_no_error(error);
     g_assert_true(qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_STOP));
@@ -202,7 +202,18 @@ testTornRecord(fixture *f, const void *opaque)
     g_assert_true(qemuSnapshotJournalAdd(journal, QEMU_SNAPSHOT_RECORD_START, NULL));
     again = readBack(f, &same, &error);
     g_assert_no_error(error);
+    g_assert_true(qemuSnapshotJournalHas(again, QEMU_SNAPSHOT_RECORD_STOP));
     g_assert_true(qemuSnapshotJournalHas(again, QEMU_SNAPSHOT_RECORD_START));
+    g_assert_false(qemuSnapshotJournalHas(again, QEMU_SNAPSHOT_RECORD_STARTED));
+}
+
+/* The power failed while a record was written; the next one is whole again. */
+static void
+testTornRecord(fixture *f, const void *opaque)
+{
+    checkTorn(f, "stop\nsta", 8);
+    checkTorn(f, "stop\n\0\0\0\0\0\0", 11);
+    checkTorn(f, "stop\nsta\0\0\0", 11);
 }
 
 static void
@@ -250,6 +261,20 @@ testUnknownRecord(fixture *f, const void *opaque)
     g_assert_true(g_file_get_contents(f->file, &text, NULL, NULL));
     more = g_strconcat(text, "stop\nunknown\n", NULL);
     checkDamaged(f, more, strlen(more));
+}
+
+/* Zeros are what the power failure left of the end, not of what is followed by more. */
+static void
+testZerosBetween(fixture *f, const void *opaque)
+{
+    g_autoptr(GString) more = NULL;
+    g_autofree char *text = NULL;
+
+    create(f);
+    g_assert_true(g_file_get_contents(f->file, &text, NULL, NULL));
+    more = g_string_new(text);
+    g_string_append_len(more, "\0\0\0\0\0stop\n", 10);
+    checkDamaged(f, more->str, more->len);
 }
 
 static void
@@ -322,6 +347,7 @@ main(int argc, char **argv)
     ADD("damaged", testDamaged);
     ADD("unknown-record", testUnknownRecord);
     ADD("foreign", testForeign);
+    ADD("zeros-between", testZerosBetween);
     ADD("none", testNone);
     ADD("list-and-clear", testListAndClear);
     return g_test_run();
