@@ -3,9 +3,10 @@
  * virtsnapshotd_procedures.c: which calls are not simply passed on
  *
  * Facts of libvirt's protocol, whose numbers never change: the calls that change a
- * domain. Not among them are those that only read, those that open a console or a display, and those that bring a
- * domain in from elsewhere, whose name is in a file or comes later (restore, the
- * receiving end of a migration). libvirt's own locks are behind all of them.
+ * domain, up to libvirt 11.3. Not among them are those that only read, those that open
+ * a console or a display, and those that bring a domain in from elsewhere, whose name
+ * is in a file or comes later (restore, the receiving end of a migration). libvirt's
+ * own locks are behind all of them.
  */
 
 #include "config.h"
@@ -38,6 +39,7 @@ static const guint8 remote_calls[] = {
     [160] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_ATTACH_DEVICE_FLAGS */
     [161] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_DETACH_DEVICE_FLAGS */
     [164] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_ABORT_JOB */
+    [166] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MIGRATE_SET_MAX_DOWNTIME */
     [174] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_UPDATE_DEVICE_FLAGS */
     [182] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MANAGED_SAVE */
     [184] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MANAGED_SAVE_REMOVE */
@@ -49,6 +51,7 @@ static const guint8 remote_calls[] = {
     [199] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SET_VCPUS_FLAGS */
     [204] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SET_MEMORY_FLAGS */
     [205] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SET_BLKIO_PARAMETERS */
+    [207] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MIGRATE_SET_MAX_SPEED */
     [210] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_INJECT_NMI */
     [213] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MIGRATE_BEGIN3 */
     [216] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MIGRATE_PERFORM3 */
@@ -76,6 +79,7 @@ static const guint8 remote_calls[] = {
     [290] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_BLOCK_COMMIT */
     [294] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_FSTRIM */
     [295] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SEND_PROCESS_SIGNAL */
+    [300] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MIGRATE_SET_COMPRESSION_CACHE */
     [302] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MIGRATE_BEGIN3_PARAMS */
     [305] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MIGRATE_PERFORM3_PARAMS */
     [307] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MIGRATE_CONFIRM3_PARAMS */
@@ -94,6 +98,7 @@ static const guint8 remote_calls[] = {
     [357] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SET_USER_PASSWORD */
     [358] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_RENAME */
     [364] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MIGRATE_START_POST_COPY */
+    [366] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SET_PERF_EVENTS */
     [372] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SET_GUEST_VCPUS */
     [384] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SET_VCPU */
     [386] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SET_BLOCK_THRESHOLD */
@@ -111,6 +116,10 @@ static const guint8 remote_calls[] = {
     [440] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SAVE_PARAMS */
     [442] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_ABORT_JOB_FLAGS */
     [443] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_FD_ASSOCIATE */
+    [448] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_GRAPHICS_RELOAD */
+    [450] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SET_AUTOSTART_ONCE */
+    [451] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SET_THROTTLE_GROUP */
+    [452] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_DEL_THROTTLE_GROUP */
 };
 
 static const guint8 snapshot_calls[] = {

@@ -207,6 +207,12 @@ def test_definition_waits(host):
     assert '<description>mine' in vm.xml(active=False)
 
 
+def test_perf_events_wait(host):
+    """Let through, they would change the definition that the revert looks at."""
+    change_waits(host, lambda conn, vm: front_domain(conn, vm).setPerfEvents(
+        {'cpu_cycles': True}, libvirt.VIR_DOMAIN_AFFECT_CONFIG))
+
+
 def test_snapshot_waits(host):
     vm = change_waits(host, lambda conn, vm: front_domain(conn, vm).snapshotCreateXML(
         '<domainsnapshot><name>snap3</name></domainsnapshot>',
