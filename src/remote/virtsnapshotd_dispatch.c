@@ -105,13 +105,15 @@ callReplied(void *opaque)
     dispatchCallFree(opaque);
 }
 
-/* libvirt's deletion has the domain to itself until it is over. */
+/* libvirt's deletion has the domain to itself until it is over, or aborted. */
 static void
 callForward(dispatchCall *call)
 {
+    virtsnapshotdJobs *jobs = call->dispatch->jobs;
     virNetTaken *taken = g_steal_pointer(&call->taken);
 
     if (call->kind == VIRTSNAPSHOTD_CALL_DELETE) {
+        virtsnapshotdJobsAllowAbort(jobs, call->request.snapshot.uuid);
         virtsnapshotdForwardSend(call->client, taken, callReplied, call);
         return;
     }
@@ -270,10 +272,11 @@ static void
 callWait(dispatchCall *call)
 {
     const unsigned char *uuid = call->request.snapshot.uuid;
+    virtsnapshotdJobKind kind = call->kind == VIRTSNAPSHOTD_CALL_ABORT ?
+        VIRTSNAPSHOTD_JOB_ABORT : VIRTSNAPSHOTD_JOB_PATIENT;
 
     if (uuid)
-        virtsnapshotdJobsAdd(call->dispatch->jobs, uuid, VIRTSNAPSHOTD_JOB_PATIENT,
-                             callPatient, call);
+        virtsnapshotdJobsAdd(call->dispatch->jobs, uuid, kind, callPatient, call);
     else
         callFinish(call);
 }
@@ -404,6 +407,7 @@ virtsnapshotdDispatchDecide(virtsnapshotdDispatch *dispatch, virNetServerClient 
     case VIRTSNAPSHOTD_CALL_DELETE:
         return payload_len <= SNAPSHOT_PAYLOAD_MAX ? VIR_NET_CHANNEL_TAKE : verdict;
     case VIRTSNAPSHOTD_CALL_DOMAIN:
+    case VIRTSNAPSHOTD_CALL_ABORT:
     case VIRTSNAPSHOTD_CALL_SNAPSHOT:
     case VIRTSNAPSHOTD_CALL_XML:
         return payload_len <= PAYLOAD_MAX &&

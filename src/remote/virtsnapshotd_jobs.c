@@ -4,7 +4,8 @@
  *
  * A revert has its domain for itself, and so has a deletion of a snapshot. Others
  * that want to change the domain queue here, in the order of their coming, and not
- * in a worker: many reverts of one domain leave the workers to those of others.
+ * in a worker: many reverts of one domain leave the workers to those of others. Once
+ * a deletion is libvirt's it can be aborted, as without us in between.
  */
 
 #include "config.h"
@@ -19,6 +20,7 @@
 struct _virtsnapshotdJobs {
     qemuSnapshotDriver *driver;
     GQueue waiting;              /* of virtsnapshotdJob, of all domains */
+    GHashTable *abortable;       /* set of GBytes: UUIDs of domains that someone has */
 };
 
 typedef struct _virtsnapshotdJob virtsnapshotdJob;
@@ -59,20 +61,9 @@ jobIsImpatient(void *opaque)
     return G_SOURCE_REMOVE;
 }
 
-static gboolean
-jobMayGo(virtsnapshotdJob *job)
-{
-    qemuSnapshotDriver *driver = job->jobs->driver;
-
-    if (job->kind == VIRTSNAPSHOTD_JOB_EXCLUSIVE)
-        return qemuSnapshotDriverTryLock(driver, job->uuid);
-
-    return !qemuSnapshotDriverIsLocked(driver, job->uuid);
-}
-
 /* Whether another job for the same domain came before. */
 static gboolean
-jobIsBehind(const virtsnapshotdJob *job, GList *link)
+jobIsBehind(const virtsnapshotdJob *job, const GList *link)
 {
     for (GList *i = job->jobs->waiting.head; i != link; i = i->next) {
         const virtsnapshotdJob *other = i->data;
@@ -84,6 +75,30 @@ jobIsBehind(const virtsnapshotdJob *job, GList *link)
     return FALSE;
 }
 
+static gboolean
+jobMayAbort(const virtsnapshotdJob *job)
+{
+    g_autoptr(GBytes) uuid = g_bytes_new(job->uuid, sizeof(job->uuid));
+
+    return job->kind == VIRTSNAPSHOTD_JOB_ABORT &&
+        g_hash_table_contains(job->jobs->abortable, uuid);
+}
+
+static gboolean
+jobMayGo(const virtsnapshotdJob *job, const GList *link)
+{
+    qemuSnapshotDriver *driver = job->jobs->driver;
+
+    if (jobMayAbort(job))
+        return TRUE;
+    if (jobIsBehind(job, link))
+        return FALSE;
+    if (job->kind == VIRTSNAPSHOTD_JOB_EXCLUSIVE)
+        return qemuSnapshotDriverTryLock(driver, job->uuid);
+
+    return !qemuSnapshotDriverIsLocked(driver, job->uuid);
+}
+
 /* A job that goes may add others: begin anew after each. */
 static gboolean
 jobsGoOne(virtsnapshotdJobs *jobs)
@@ -91,7 +106,7 @@ jobsGoOne(virtsnapshotdJobs *jobs)
     for (GList *link = jobs->waiting.head; link; link = link->next) {
         virtsnapshotdJob *job = link->data;
 
-        if (jobIsBehind(job, link) || !jobMayGo(job))
+        if (!jobMayGo(job, link))
             continue;
         jobFinish(job, TRUE);
         return TRUE;
@@ -124,6 +139,8 @@ virtsnapshotdJobsNew(qemuSnapshotDriver *driver)
 
     jobs->driver = driver;
     g_queue_init(&jobs->waiting);
+    jobs->abortable = g_hash_table_new_full(g_bytes_hash, g_bytes_equal,
+                                            (GDestroyNotify)g_bytes_unref, NULL);
     qemuSnapshotDriverOnUnlock(driver, jobsUnlocked, jobs);
     return jobs;
 }
@@ -138,6 +155,7 @@ virtsnapshotdJobsFree(virtsnapshotdJobs *jobs)
         jobFree(g_queue_peek_head(&jobs->waiting));
     while (g_source_remove_by_user_data(jobs))
         continue;
+    g_hash_table_unref(jobs->abortable);
     g_free(jobs);
 }
 
@@ -154,14 +172,24 @@ virtsnapshotdJobsAdd(virtsnapshotdJobs *jobs, const unsigned char *uuid,
     job->opaque = opaque;
     g_queue_push_tail(&jobs->waiting, job);
 
-    if (!jobIsBehind(job, jobs->waiting.tail) && jobMayGo(job))
+    if (jobMayGo(job, jobs->waiting.tail))
         jobFinish(job, TRUE);
-    else if (kind == VIRTSNAPSHOTD_JOB_PATIENT)
+    else if (kind != VIRTSNAPSHOTD_JOB_EXCLUSIVE)
         job->timer = g_timeout_add_seconds(PATIENCE_SECONDS, jobIsImpatient, job);
+}
+
+void
+virtsnapshotdJobsAllowAbort(virtsnapshotdJobs *jobs, const unsigned char *uuid)
+{
+    g_hash_table_add(jobs->abortable, g_bytes_new(uuid, VIR_UUID_BUFLEN));
+    jobsUnlocked(jobs);
 }
 
 void
 virtsnapshotdJobsRelease(virtsnapshotdJobs *jobs, const unsigned char *uuid)
 {
+    g_autoptr(GBytes) key = g_bytes_new(uuid, VIR_UUID_BUFLEN);
+
+    g_hash_table_remove(jobs->abortable, key);
     qemuSnapshotDriverUnlock(jobs->driver, uuid);
 }

@@ -12,8 +12,10 @@ typedef struct _virtsnapshotdJobs virtsnapshotdJobs;
 typedef enum {
     /* has the driver's lock of the domain until virtsnapshotdJobsRelease() */
     VIRTSNAPSHOTD_JOB_EXCLUSIVE,
-    /* goes ahead once nobody has it, but not for ever */
+    /* goes ahead once nobody has it, but does not wait for ever */
     VIRTSNAPSHOTD_JOB_PATIENT,
+    /* the same, and at once where whoever has it can be aborted */
+    VIRTSNAPSHOTD_JOB_ABORT,
 } virtsnapshotdJobKind;
 
 /* In the loop's thread, where all of these are used; granted: FALSE where it has
@@ -29,4 +31,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(virtsnapshotdJobs, virtsnapshotdJobsFree)
 void virtsnapshotdJobsAdd(virtsnapshotdJobs *jobs, const unsigned char *uuid,
                           virtsnapshotdJobKind kind, virtsnapshotdJobFunc func,
                           void *opaque);
+
+/* Whoever has the domain can be aborted until the release. */
+void virtsnapshotdJobsAllowAbort(virtsnapshotdJobs *jobs, const unsigned char *uuid);
 void virtsnapshotdJobsRelease(virtsnapshotdJobs *jobs, const unsigned char *uuid);

@@ -20,6 +20,7 @@ typedef enum {
     VIRTSNAPSHOTD_CALL_DOMAIN,    /* changes the domain that is its first argument */
     VIRTSNAPSHOTD_CALL_SNAPSHOT,  /* that of the snapshot or checkpoint that is */
     VIRTSNAPSHOTD_CALL_XML,       /* that which the XML that is describes */
+    VIRTSNAPSHOTD_CALL_ABORT,     /* ends a domain, or what libvirt is doing with it */
 } virtsnapshotdCall;
 
 /* OTHER for what is no call, too. A procedure of libvirt's that is newer than this

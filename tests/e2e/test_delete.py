@@ -4,6 +4,7 @@
 
 import os
 import random
+import signal
 import xml.etree.ElementTree as ET
 
 import libvirt
@@ -13,7 +14,7 @@ import tap
 from gate import Gate
 from harness import wait_until
 from refusal import BLUE, GREEN, RED, RUNNING, two_snapshots
-from test_front import Background, front_snapshot, raised
+from test_front import Background, front_domain, front_snapshot, raised
 from vm import sums
 from volumes import volume_of_another
 
@@ -264,6 +265,35 @@ def test_deletion_waits_for_a_revert(host):
     assert call.result.ok, call.result
     assert waiting.error and waiting.error.get_error_code() == INVALID, waiting.error
     assert os.path.exists(vm.path('a.snap1'))
+
+
+def has_terminated(pid):
+    """Whether it has been sent SIGTERM, which one that is stopped does not take."""
+    with open(f'/proc/{pid}/status', encoding='utf-8') as status:
+        fields = dict(line.split(':', 1) for line in status)
+    pending = int(fields['SigPnd'], 16) | int(fields['ShdPnd'], 16)
+    return bool(pending & 1 << signal.SIGTERM - 1)
+
+
+def test_deletion_does_not_keep_a_destroy_waiting(host):
+    """As with libvirt alone. QEMU is stopped, so that the deletion goes on."""
+    vm = two_snapshots(host)
+    pid = vm.pid()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        deletion = Background(host, delete, vm, 'snap1')
+        wait_until(lambda: vm.dom.controlInfo()[0] != libvirt.VIR_DOMAIN_CONTROL_OK,
+                   "libvirt's begin of the deletion")
+        destroy = Background(host, lambda conn: front_domain(conn, vm).destroy())
+        wait_until(lambda: not destroy.is_alive() or has_terminated(pid),
+                   "libvirt's end of QEMU")
+        assert destroy.is_alive() and deletion.is_alive(), destroy.error
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    destroy.join()
+    deletion.join()
+    assert destroy.error is None and not vm.active, destroy.error
+    assert deletion.error, 'it succeeded'
 
 
 tap.main(globals())

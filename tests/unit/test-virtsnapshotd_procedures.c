@@ -34,6 +34,15 @@ testDomain(void)
     checkRemote(procedures, G_N_ELEMENTS(procedures), VIRTSNAPSHOTD_CALL_DOMAIN);
 }
 
+/* what libvirt's deletion of a snapshot does not keep waiting */
+static void
+testAbort(void)
+{
+    const guint32 procedures[] = { 12, 164, 234, 442 };
+
+    checkRemote(procedures, G_N_ELEMENTS(procedures), VIRTSNAPSHOTD_CALL_ABORT);
+}
+
 /* those that read, those of other objects, and what may come yet */
 static void
 testOther(void)
@@ -68,6 +77,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/virtsnapshotd_procedures/domain", testDomain);
+    g_test_add_func("/virtsnapshotd_procedures/abort", testAbort);
     g_test_add_func("/virtsnapshotd_procedures/other", testOther);
     g_test_add_func("/virtsnapshotd_procedures/no-call", testNoCall);
     g_test_add_func("/virtsnapshotd_procedures/programs", testPrograms);
