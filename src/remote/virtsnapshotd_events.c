@@ -6,9 +6,10 @@
  * lifecycle events. What a revert caused is rewritten to say that it comes from a
  * snapshot, as libvirt's own reverts do; nothing is added, dropped or reordered.
  *
- * Events come some moments later than the calls that cause them, and to each client
- * in its own time: for a while after a revert each client's first event of a kind
- * that the revert caused is the revert's.
+ * Events come some moments later than the calls that cause them, and to each callback
+ * in its own time: for a while after a revert the first event of a kind that the
+ * revert caused is the revert's, to each callback of those who were there before its
+ * end.
  */
 
 #include "config.h"
@@ -22,6 +23,7 @@
 /* an event has a domain in it and three numbers */
 #define PAYLOAD_MAX 4096
 #define LATE_SECONDS 5
+#define NO_CALLBACK -1
 
 typedef struct _eventWindow eventWindow;
 struct _eventWindow {
@@ -29,12 +31,20 @@ struct _eventWindow {
     unsigned char uuid[VIR_UUID_BUFLEN];
     gboolean open;           /* the revert goes on */
     unsigned int caused;     /* where it does not */
-    GHashTable *seen;        /* reader -> bits, as `caused`, that it has been told */
+    guint64 number;          /* of its end */
+    GHashTable *seen;        /* eventReader -> bits, as `caused`, that it has been told */
     guint timer;
+};
+
+typedef struct _eventReader eventReader;
+struct _eventReader {
+    const void *client;
+    int callback;            /* its ID; NO_CALLBACK: events without */
 };
 
 struct _virtsnapshotdEvents {
     GPtrArray *windows;      /* of eventWindow; as few as there are reverts */
+    guint64 ended;           /* reverts */
 };
 
 typedef struct _eventDetail eventDetail;
@@ -62,6 +72,29 @@ static const eventDetail details[] = {
     { VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_RESTORED,
       VIR_DOMAIN_EVENT_SUSPENDED_FROM_SNAPSHOT },
 };
+
+static guint
+readerHash(const void *opaque)
+{
+    const eventReader *reader = opaque;
+
+    return g_direct_hash(reader->client) ^ reader->callback;
+}
+
+static gboolean
+readerEqual(const void *a, const void *b)
+{
+    const eventReader *first = a;
+    const eventReader *second = b;
+
+    return first->client == second->client && first->callback == second->callback;
+}
+
+static gboolean
+readerIsOf(void *reader, void *seen, void *client)
+{
+    return ((eventReader *)reader)->client == client;
+}
 
 static void
 windowFree(void *opaque)
@@ -117,7 +150,7 @@ virtsnapshotdEventsBegin(virtsnapshotdEvents *events, const unsigned char *uuid)
     window->events = events;
     memcpy(window->uuid, uuid, sizeof(window->uuid));
     window->open = TRUE;
-    window->seen = g_hash_table_new(NULL, NULL);
+    window->seen = g_hash_table_new_full(readerHash, readerEqual, g_free, NULL);
     g_ptr_array_add(events->windows, window);
 }
 
@@ -142,7 +175,14 @@ virtsnapshotdEventsEnd(virtsnapshotdEvents *events, const unsigned char *uuid,
 
     window->open = FALSE;
     window->caused = caused;
+    window->number = ++events->ended;
     window->timer = g_timeout_add_seconds(LATE_SECONDS, windowExpire, window);
+}
+
+guint64
+virtsnapshotdEventsCount(const virtsnapshotdEvents *events)
+{
+    return events->ended;
 }
 
 gboolean
@@ -157,15 +197,17 @@ virtsnapshotdEventsWant(const virtsnapshotdEvents *events,
 
 /* Whether a revert caused this, and the reader has not been told before. */
 static gboolean
-windowClaims(eventWindow *window, const void *reader, int event)
+windowClaims(eventWindow *window, const eventReader *reader, guint64 since, int event)
 {
     guint seen = GPOINTER_TO_UINT(g_hash_table_lookup(window->seen, reader));
     guint bit = 1u << event;
 
-    if (!window->open && (!(window->caused & bit) || seen & bit))
+    if (!window->open &&
+        (since >= window->number || !(window->caused & bit) || seen & bit))
         return FALSE;
 
-    g_hash_table_insert(window->seen, (void *)reader, GUINT_TO_POINTER(seen | bit));
+    g_hash_table_insert(window->seen, g_memdup2(reader, sizeof(*reader)),
+                        GUINT_TO_POINTER(seen | bit));
     return TRUE;
 }
 
@@ -179,46 +221,51 @@ setDetail(virNetTaken *taken, int detail)
 }
 
 static void
-rewriteEvent(virtsnapshotdEvents *events, const void *reader, virNetTaken *taken,
-             const remote_domain_event_lifecycle_msg *msg)
+rewriteEvent(virtsnapshotdEvents *events, const eventReader *reader, guint64 since,
+             virNetTaken *taken, const remote_domain_event_lifecycle_msg *msg)
 {
     eventWindow *window = windowFind(events, (const unsigned char *)msg->dom.uuid);
 
     for (gsize i = 0; window && i < G_N_ELEMENTS(details); i++) {
-        if (details[i].event != msg->event || details[i].detail != msg->detail)
+        /* of a restore libvirt says in part by itself where it comes from */
+        if (details[i].event != msg->event ||
+            (details[i].detail != msg->detail && details[i].snapshot != msg->detail))
             continue;
-        if (windowClaims(window, reader, msg->event))
+        if (windowClaims(window, reader, since, msg->event))
             setDetail(taken, details[i].snapshot);
         return;
     }
 }
 
 void
-virtsnapshotdEventsRewrite(virtsnapshotdEvents *events, const void *reader,
-                           virNetTaken *taken)
+virtsnapshotdEventsRewrite(virtsnapshotdEvents *events, const void *client,
+                           guint64 since, virNetTaken *taken)
 {
     gboolean callback =
         taken->header.procedure == REMOTE_PROC_DOMAIN_EVENT_CALLBACK_LIFECYCLE;
     xdrproc_t filter = callback ?
         (xdrproc_t)xdr_remote_domain_event_callback_lifecycle_msg :
         (xdrproc_t)xdr_remote_domain_event_lifecycle_msg;
-    remote_domain_event_callback_lifecycle_msg msg = { 0 };
+    remote_domain_event_callback_lifecycle_msg msg = { .callbackID = NO_CALLBACK };
     void *data = callback ? (void *)&msg : (void *)&msg.msg;
 
     /* one that can't be decoded is the client's to complain of */
     if (virNetMessageDecodePayload(taken->bytes->data + taken->head_len,
                                    taken->bytes->len - taken->head_len, filter, data,
-                                   NULL))
-        rewriteEvent(events, reader, taken, &msg.msg);
+                                   NULL)) {
+        eventReader reader = { .client = client, .callback = msg.callbackID };
+
+        rewriteEvent(events, &reader, since, taken, &msg.msg);
+    }
     xdr_free(filter, data);
 }
 
 void
-virtsnapshotdEventsForget(virtsnapshotdEvents *events, const void *reader)
+virtsnapshotdEventsForget(virtsnapshotdEvents *events, const void *client)
 {
     for (guint i = 0; i < events->windows->len; i++) {
         eventWindow *window = g_ptr_array_index(events->windows, i);
 
-        g_hash_table_remove(window->seen, reader);
+        g_hash_table_foreach_remove(window->seen, readerIsOf, (void *)client);
     }
 }

@@ -23,10 +23,14 @@ void virtsnapshotdEventsEnd(virtsnapshotdEvents *events, const unsigned char *uu
 gboolean virtsnapshotdEventsWant(const virtsnapshotdEvents *events,
                                  const virNetMessageHeader *header, gsize payload_len);
 
-/* Does so where a revert caused what it reports; `reader` stands for the client that
- * it goes to. */
-void virtsnapshotdEventsRewrite(virtsnapshotdEvents *events, const void *reader,
-                                virNetTaken *taken);
+/* How many reverts have ended: those that a client which connects now is told nothing
+ * of. */
+guint64 virtsnapshotdEventsCount(const virtsnapshotdEvents *events);
+
+/* Does so where a revert caused what it reports. `client` stands for the one that it
+ * goes to, `since` is the count when that one connected. */
+void virtsnapshotdEventsRewrite(virtsnapshotdEvents *events, const void *client,
+                                guint64 since, virNetTaken *taken);
 
 /* That client has gone. */
-void virtsnapshotdEventsForget(virtsnapshotdEvents *events, const void *reader);
+void virtsnapshotdEventsForget(virtsnapshotdEvents *events, const void *client);

@@ -40,6 +40,7 @@ struct _forwardClient {
     virtsnapshotdForward *forward;
     virNetServerClient *client;
     virNetChannel *channel;    /* to libvirt; NULL: not connected yet */
+    guint64 since;             /* the count of reverts when that was connected */
     gboolean started;          /* an attempt has been made to start the daemon */
     GError *error;             /* why it is not connected */
     virNetTaken *opened;       /* the reply that waits until libvirt knows the client */
@@ -173,7 +174,7 @@ forwardTaken(virNetTaken *taken, void *opaque)
     forwardClient *fc = opaque;
 
     if (taken->header.type == VIR_NET_MESSAGE) {
-        virtsnapshotdEventsRewrite(fc->forward->events, fc, taken);
+        virtsnapshotdEventsRewrite(fc->forward->events, fc, fc->since, taken);
         forwardToClient(fc, taken);
     } else if (taken->header.procedure == REMOTE_PROC_CONNECT_OPEN) {
         forwardTellIdentity(fc, taken);
@@ -217,6 +218,7 @@ forwardConnect(forwardClient *fc)
     if (fd < 0)
         return FALSE;
 
+    fc->since = virtsnapshotdEventsCount(forward->events);
     fc->channel = virNetChannelNew(forward->watcher, fd, &forwardFuncs, fc);
     virNetChannelJoin(fc->channel, virNetServerClientGetChannel(fc->client));
     virNetChannelResume(fc->channel);

@@ -57,7 +57,7 @@ rewriteEvent(guint32 procedure, const uint8_t *data, size_t size)
     unsigned char uuid[16] = { 0 };
 
     virtsnapshotdEventsBegin(events, uuid);
-    virtsnapshotdEventsRewrite(events, events, taken);
+    virtsnapshotdEventsRewrite(events, events, 0, taken);
     g_assert_cmpuint(taken->bytes->len, ==, VIR_NET_MESSAGE_PREFIX + size);
 }
 
