@@ -143,12 +143,21 @@ struct _channelRun {
     gsize len;
 };
 
+/* Nothing of a message goes to the peer before its head is complete and decided about;
+ * until then the verdict is still that on the last one. */
+static gboolean
+channelIsMidMessage(const virNetChannel *channel)
+{
+    return channel->frame.has_head && !channel->undecided &&
+        channel->verdict == VIR_NET_CHANNEL_PASS &&
+        !virNetFrameIsBetween(&channel->frame);
+}
+
 static void
 channelFlush(virNetChannel *channel, channelRun *run)
 {
     virNetChannel *peer = channel->peer;
-    gboolean mid_message = channel->verdict == VIR_NET_CHANNEL_PASS &&
-        !virNetFrameIsBetween(&channel->frame);
+    gboolean mid_message = channelIsMidMessage(channel);
 
     if (peer && run->len > 0)
         virNetSendQueuePut(&peer->out, peer->fd, run->bytes, run->len, -1);

@@ -381,6 +381,57 @@ testSendBetween(fixture *f, const void *opaque)
     assertSame(got, expected);
 }
 
+/* What is there of one that has not been decided about is not in between yet. */
+static void
+checkSentAtOnce(fixture *f)
+{
+    g_autoptr(GByteArray) own = message(PASS, 3, 0, 50);
+    g_autoptr(GBytes) own_bytes = g_bytes_new(own->data, own->len);
+    g_autoptr(GByteArray) got = NULL;
+
+    virNetChannelSend(f->far, own_bytes);
+    got = get(f->backend, NULL);
+    assertSame(got, own);
+}
+
+static void
+testSendWhileWaiting(fixture *f, const void *opaque)
+{
+    g_autoptr(GByteArray) passed = message(PASS, 100, 0, 0);
+    g_autoptr(GByteArray) waiting = message(WAIT, 10, 0, 0);
+    g_autoptr(GByteArray) before = NULL;
+    g_autoptr(GByteArray) after = NULL;
+
+    f->wait = TRUE;
+    put(f->client, passed);
+    put(f->client, waiting);
+    before = get(f->backend, NULL);
+    assertSame(before, passed);
+    checkSentAtOnce(f);
+    f->wait = FALSE;
+    virNetChannelResume(f->near);
+    after = get(f->backend, NULL);
+    assertSame(after, waiting);
+}
+
+static void
+testSendAfterHalfHead(fixture *f, const void *opaque)
+{
+    g_autoptr(GByteArray) passed = message(PASS, 100, 0, 0);
+    g_autoptr(GByteArray) before = NULL;
+    g_autoptr(GByteArray) after = NULL;
+
+    put(f->client, passed);
+    g_assert_cmpint(write(f->client, passed->data, 10), ==, 10);
+    before = get(f->backend, NULL);
+    assertSame(before, passed);
+    checkSentAtOnce(f);
+    g_assert_cmpint(write(f->client, passed->data + 10, passed->len - 10), ==,
+                    passed->len - 10);
+    after = get(f->backend, NULL);
+    assertSame(after, passed);
+}
+
 static void
 testSkip(fixture *f, const void *opaque)
 {
@@ -496,6 +547,8 @@ main(int argc, char **argv)
     ADD("descriptors-at-once", testDescriptorsAtOnce);
     ADD("too-many-descriptors", testTooManyDescriptors);
     ADD("send-between", testSendBetween);
+    ADD("send-while-waiting", testSendWhileWaiting);
+    ADD("send-after-half-head", testSendAfterHalfHead);
     ADD("skip", testSkip);
     ADD("wait", testWait);
     ADD("backpressure", testBackpressure);
