@@ -4,7 +4,8 @@
  *
  * Nothing is copied here as long as the socket takes what it is given. An end of
  * the other side is not reported but left to be found by reading: it may have said
- * something last.
+ * something last. Any other failure is made an end, of both sides: a message that
+ * lacks a piece is worth nothing.
  */
 
 #include "config.h"
@@ -68,6 +69,15 @@ attachDescriptor(struct msghdr *msg, char *control, gsize len, int fd)
     memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
 }
 
+static void
+queueFail(virNetSendQueue *queue, int sock, int saved_errno)
+{
+    if (saved_errno != EPIPE && saved_errno != ECONNRESET)
+        shutdown(sock, SHUT_RDWR);
+    queue->dead = TRUE;
+    virNetSendQueueClear(queue);
+}
+
 /* Returns how much went out at once, which may be nothing. */
 static gsize
 trySend(virNetSendQueue *queue, int sock, const guint8 *bytes, gsize len, int fd)
@@ -87,10 +97,8 @@ trySend(virNetSendQueue *queue, int sock, const guint8 *bytes, gsize len, int fd
     if (n >= 0)
         return n;
 
-    if (errno != EAGAIN) {
-        queue->dead = TRUE;
-        virNetSendQueueClear(queue);
-    }
+    if (errno != EAGAIN)
+        queueFail(queue, sock, errno);
     return 0;
 }
 
