@@ -27,6 +27,9 @@
 
 /* Clients count theirs up from 0. */
 #define IDENTITY_SERIAL G_MAXUINT32
+/* How often is looked whether a client takes what comes: twice in the time that libvirt
+ * gives one to show a sign of life. */
+#define PATIENCE_SECONDS 15
 
 struct _virtsnapshotdForward {
     virSnapWatcher *watcher;
@@ -45,6 +48,8 @@ struct _forwardClient {
     GError *error;             /* why it is not connected */
     virNetTaken *opened;       /* the reply that waits until libvirt knows the client */
     GHashTable *replies;       /* serial -> forwardReply */
+    guint patience_timer;      /* while there are any */
+    gboolean heard;            /* from libvirt, since that last ran */
 };
 
 typedef struct _forwardReply forwardReply;
@@ -125,6 +130,7 @@ forwardDecide(const virNetMessageHeader *header, gsize payload_len, void *opaque
 {
     forwardClient *fc = opaque;
 
+    fc->heard = TRUE;
     if (header->type == VIR_NET_REPLY)
         return forwardDecideReply(fc, header);
 
@@ -191,6 +197,7 @@ forwardEnded(const char *reason, void *opaque)
 
     if (reason)
         g_message("closing a connection to libvirt: %s", reason);
+    g_hash_table_remove_all(fc->replies);
     if (virNetChannelFinish(virNetServerClientGetChannel(client)))
         virNetServerClientClose(client);
     else
@@ -299,12 +306,44 @@ virtsnapshotdForwardRefuse(virNetServerClient *client, virNetTaken *taken)
     virNetServerClientReply(client, reply);
 }
 
+/* libvirt's reply is not read while the client does not take what came before it. It is
+ * not for others to wait for that. */
+static gboolean
+forwardLosePatience(void *opaque)
+{
+    forwardClient *fc = opaque;
+    virNetChannel *channel = virNetServerClientGetChannel(fc->client);
+
+    if (!fc->heard && virNetChannelPending(channel) > 0)
+        g_hash_table_remove_all(fc->replies);
+    fc->heard = FALSE;
+
+    if (g_hash_table_size(fc->replies) > 0)
+        return G_SOURCE_CONTINUE;
+
+    fc->patience_timer = 0;
+    return G_SOURCE_REMOVE;
+}
+
+static void
+forwardExpectReply(forwardClient *fc, guint32 serial, void (*replied)(void *opaque),
+                   void *opaque)
+{
+    forwardReply *reply = g_new0(forwardReply, 1);
+
+    reply->replied = replied;
+    reply->opaque = opaque;
+    g_hash_table_replace(fc->replies, GUINT_TO_POINTER(serial), reply);
+    if (fc->patience_timer == 0)
+        fc->patience_timer = g_timeout_add_seconds(PATIENCE_SECONDS, forwardLosePatience,
+                                                   fc);
+}
+
 void
 virtsnapshotdForwardSend(virNetServerClient *client, virNetTaken *taken,
                          void (*replied)(void *opaque), void *opaque)
 {
     forwardClient *fc = virNetServerClientGetData(client);
-    forwardReply *reply;
 
     /* it has gone meanwhile */
     if (!virNetServerClientGetChannel(client)) {
@@ -314,13 +353,8 @@ virtsnapshotdForwardSend(virNetServerClient *client, virNetTaken *taken,
         return;
     }
 
-    if (replied) {
-        reply = g_new0(forwardReply, 1);
-        reply->replied = replied;
-        reply->opaque = opaque;
-        g_hash_table_replace(fc->replies, GUINT_TO_POINTER(taken->header.serial), reply);
-    }
-
+    if (replied)
+        forwardExpectReply(fc, taken->header.serial, replied, opaque);
     virNetChannelForward(fc->channel, taken);
     virNetServerClientDone(client);
 }
@@ -349,6 +383,7 @@ virtsnapshotdForwardClosed(virNetServerClient *client)
     virNetChannelUnref(fc->channel);
     virNetTakenFree(fc->opened);
     g_clear_error(&fc->error);
+    g_clear_handle_id(&fc->patience_timer, g_source_remove);
     g_hash_table_unref(fc->replies);
     g_free(fc);
 }

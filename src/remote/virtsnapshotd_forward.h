@@ -26,7 +26,7 @@ virNetChannelVerdict virtsnapshotdForwardPrepare(virtsnapshotdForward *forward,
 void virtsnapshotdForwardRefuse(virNetServerClient *client, virNetTaken *taken);
 
 /* Sends a call that was taken on to libvirt. Where `replied` is not NULL it is called
- * when the reply comes, or never can any more. */
+ * when the reply comes, or never can any more, or the client does not take what comes. */
 void virtsnapshotdForwardSend(virNetServerClient *client, virNetTaken *taken,
                               void (*replied)(void *opaque), void *opaque);
 

@@ -2,9 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_delete.py: no deletion of a snapshot that another branch would not survive"""
 
+import contextlib
+import fcntl
 import os
 import random
 import signal
+import struct
+import termios
 import xml.etree.ElementTree as ET
 
 import libvirt
@@ -14,12 +18,17 @@ import tap
 from gate import Gate
 from harness import wait_until
 from refusal import BLUE, GREEN, RED, RUNNING, two_snapshots
-from test_front import Background, front_domain, front_snapshot, raised
+from test_daemon import connect, message, receive
+from test_front import REMOTE_PROGRAM, Background, front_domain, front_snapshot, raised
 from vm import sums
 from volumes import volume_of_another
 
 METADATA_ONLY = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY
 CHILDREN = libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN
+# procedures of libvirt's
+OPEN, GET_CAPABILITIES, DELETE = 1, 7, 193
+# in bytes; a socket holds some more
+UNREAD = 100_000
 INVALID = libvirt.VIR_ERR_OPERATION_INVALID
 
 
@@ -294,6 +303,54 @@ def test_deletion_does_not_keep_a_destroy_waiting(host):
     deletion.join()
     assert destroy.error is None and not vm.active, destroy.error
     assert deletion.error, 'it succeeded'
+
+
+def remote_call(procedure, serial, payload=b''):
+    return message(program=REMOTE_PROGRAM, procedure=procedure, serial=serial,
+                   payload=payload)
+
+
+def xdr_string(text):
+    data = text.encode()
+    return struct.pack('>I', len(data)) + data + b'\0' * (-len(data) % 4)
+
+
+@contextlib.contextmanager
+def unread_deletion(host, vm, name):
+    """libvirt has been asked for it, by a client that reads no more; QEMU is stopped, so
+    that it goes on. What others have asked is in front of its reply."""
+    domain = xdr_string(vm.name) + vm.dom.UUID() + struct.pack('>i', vm.dom.ID())
+    pid = vm.pid()
+    with connect(host) as client:
+        client.sendall(remote_call(OPEN, 1, struct.pack('>I', 1) + xdr_string(host.uri) +
+                                   struct.pack('>I', 0)))
+        assert receive(client)[:2] == (1, 0)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            client.sendall(remote_call(DELETE, 2, xdr_string(name) + domain + b'\0' * 4))
+            wait_until(lambda: vm.dom.controlInfo()[0] != libvirt.VIR_DOMAIN_CONTROL_OK,
+                       "libvirt's begin of the deletion")
+            client.sendall(remote_call(GET_CAPABILITIES, 3) * 200)
+            wait_until(lambda: unread(client) > UNREAD, 'more than it takes')
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+
+def unread(client):
+    return struct.unpack('i', fcntl.ioctl(client, termios.FIONREAD, b'\0' * 4))[0]
+
+
+def test_deletion_of_a_client_that_does_not_read(host):
+    """Its domain is not locked for ever."""
+    vm = two_snapshots(host)
+    with unread_deletion(host, vm, 'snap1'):
+        os.kill(vm.pid(), signal.SIGCONT)
+        wait_until(lambda: 'snap1' not in vm.snapshots(), 'the deletion')
+        result = host.call(vm, 'snap2', flags=RUNNING)
+    assert result.ok, result
+    assert vm.data() == [BLUE, BLUE]
 
 
 tap.main(globals())
