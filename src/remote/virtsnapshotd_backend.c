@@ -93,6 +93,20 @@ virtsnapshotdBackendGetSocket(const virtsnapshotdBackend *backend, gboolean read
     return g_steal_pointer(&path);
 }
 
+static int
+connectErrorCode(int saved_errno)
+{
+    switch (saved_errno) {
+    case ENOENT:
+    case ECONNREFUSED:
+        return VIR_ERR_NO_CONNECT;
+    case EAGAIN:
+        return VIR_ERR_RESOURCE_BUSY;
+    default:
+        return VIR_ERR_SYSTEM_ERROR;
+    }
+}
+
 int
 virtsnapshotdBackendConnect(const virtsnapshotdBackend *backend, gboolean readonly,
                             GError **error)
@@ -110,8 +124,7 @@ virtsnapshotdBackendConnect(const virtsnapshotdBackend *backend, gboolean readon
     }
 
     /* the words in which libvirt's own library says it */
-    virSnapErrorSetErrno(error, saved_errno == ENOENT || saved_errno == ECONNREFUSED ?
-                         VIR_ERR_NO_CONNECT : VIR_ERR_SYSTEM_ERROR, saved_errno,
+    virSnapErrorSetErrno(error, connectErrorCode(saved_errno), saved_errno,
                          _("Failed to connect socket to '%s'"), path);
     if (fd >= 0)
         close(fd);

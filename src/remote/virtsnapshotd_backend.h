@@ -28,6 +28,6 @@ char *virtsnapshotdBackendGetSocket(const virtsnapshotdBackend *backend,
                                     gboolean readonly);
 
 /* A connected descriptor that does not block, or -1; VIR_ERR_NO_CONNECT where nothing
- * listens. */
+ * listens, VIR_ERR_RESOURCE_BUSY where no more can wait to be accepted. */
 int virtsnapshotdBackendConnect(const virtsnapshotdBackend *backend, gboolean readonly,
                                 GError **error);

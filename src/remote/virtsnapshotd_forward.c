@@ -30,6 +30,8 @@
 /* How often is looked whether a client takes what comes: twice in the time that libvirt
  * gives one to show a sign of life. */
 #define PATIENCE_SECONDS 15
+/* until a client is connected again for which libvirt had no room */
+#define CONNECT_AGAIN_MSECS 100
 
 struct _virtsnapshotdForward {
     virSnapWatcher *watcher;
@@ -44,6 +46,7 @@ struct _forwardClient {
     virNetServerClient *client;
     virNetChannel *channel;    /* to libvirt; NULL: not connected yet */
     guint64 since;             /* the count of reverts when that was connected */
+    guint connect_timer;       /* for the next attempt */
     gboolean started;          /* an attempt has been made to start the daemon */
     GError *error;             /* why it is not connected */
     virNetTaken *opened;       /* the reply that waits until libvirt knows the client */
@@ -274,6 +277,16 @@ forwardWaitForStart(forwardClient *fc)
     }
 }
 
+static gboolean
+forwardConnectAgain(void *opaque)
+{
+    forwardClient *fc = opaque;
+
+    fc->connect_timer = 0;
+    virNetChannelResume(virNetServerClientGetChannel(fc->client));
+    return G_SOURCE_REMOVE;
+}
+
 virNetChannelVerdict
 virtsnapshotdForwardPrepare(virtsnapshotdForward *forward, virNetServerClient *client)
 {
@@ -281,6 +294,12 @@ virtsnapshotdForwardPrepare(virtsnapshotdForward *forward, virNetServerClient *c
 
     if (fc->channel || forwardConnect(fc))
         return VIR_NET_CHANNEL_PASS;
+
+    /* libvirt's own clients wait in connect() then, for as long as they like */
+    if (virSnapErrorCode(fc->error) == VIR_ERR_RESOURCE_BUSY) {
+        fc->connect_timer = g_timeout_add(CONNECT_AGAIN_MSECS, forwardConnectAgain, fc);
+        return VIR_NET_CHANNEL_WAIT;
+    }
 
     if (!fc->started && virtsnapshotdBackendIsStarted(forward->backend) &&
         virSnapErrorCode(fc->error) == VIR_ERR_NO_CONNECT) {
@@ -384,6 +403,7 @@ virtsnapshotdForwardClosed(virNetServerClient *client)
     virNetTakenFree(fc->opened);
     g_clear_error(&fc->error);
     g_clear_handle_id(&fc->patience_timer, g_source_remove);
+    g_clear_handle_id(&fc->connect_timer, g_source_remove);
     g_hash_table_unref(fc->replies);
     g_free(fc);
 }

@@ -18,7 +18,8 @@ void virtsnapshotdForwardFree(virtsnapshotdForward *forward);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virtsnapshotdForward, virtsnapshotdForwardFree)
 
 /* Connects the client where it is not connected yet: PASS then, WAIT while libvirt's
- * daemon is being started, and SKIP where there is no connection to be had. */
+ * daemon is being started or has no room for it, and SKIP where there is no connection
+ * to be had. */
 virNetChannelVerdict virtsnapshotdForwardPrepare(virtsnapshotdForward *forward,
                                                  virNetServerClient *client);
 

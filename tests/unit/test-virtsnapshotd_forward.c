@@ -188,6 +188,27 @@ acceptOne(fixture *f)
     return fd;
 }
 
+static int
+waitForOne(fixture *f)
+{
+    int fd;
+
+    while ((fd = accept4(f->listener, NULL, NULL, SOCK_NONBLOCK)) < 0 && f->refused == 0)
+        g_main_context_iteration(NULL, TRUE);
+    g_assert_cmpuint(f->refused, ==, 0);
+    turn();
+    return fd;
+}
+
+static guint32
+readProcedure(int fd)
+{
+    guint32 words[VIR_NET_MESSAGE_PREFIX / 4];
+
+    g_assert_cmpint(read(fd, words, sizeof(words)), ==, sizeof(words));
+    return GUINT32_FROM_BE(words[3]);
+}
+
 static void
 testReply(fixture *f, const void *opaque)
 {
@@ -246,6 +267,48 @@ testLibvirtGoneWithClientUnread(fixture *f, const void *opaque)
     close(libvirt);
 }
 
+/* A connection that nobody accepts takes all the room that there is. */
+static void
+testNoRoom(fixture *f, const void *opaque)
+{
+    int second = connectTo(f->path);
+    int libvirt;
+
+    put(f->client, 1, VIR_NET_CALL, 1, 0);
+    turn();
+    put(second, 2, VIR_NET_CALL, 2, 0);
+    turn();
+    libvirt = acceptOne(f);
+    g_assert_cmpuint(readProcedure(libvirt), ==, 1);
+    close(libvirt);
+    libvirt = waitForOne(f);
+    g_assert_cmpuint(readProcedure(libvirt), ==, 2);
+    close(libvirt);
+    close(second);
+}
+
+static void
+testGoneWhileThereIsNoRoom(fixture *f, const void *opaque)
+{
+    int second = connectTo(f->path);
+    int third = connectTo(f->path);
+    int libvirt;
+
+    put(f->client, 1, VIR_NET_CALL, 1, 0);
+    turn();
+    put(second, 2, VIR_NET_CALL, 2, 0);
+    turn();
+    virNetServerClientClose(f->last);
+    put(third, 3, VIR_NET_CALL, 3, 0);
+    turn();
+    close(acceptOne(f));
+    libvirt = waitForOne(f);
+    g_assert_cmpuint(readProcedure(libvirt), ==, 3);
+    close(libvirt);
+    close(second);
+    close(third);
+}
+
 #define ADD(name, func) \
     g_test_add("/virtsnapshotd_forward/" name, fixture, NULL, setUp, func, tearDown)
 
@@ -257,5 +320,7 @@ main(int argc, char **argv)
     ADD("client-gone", testClientGone);
     ADD("libvirt-gone", testLibvirtGone);
     ADD("libvirt-gone-with-client-unread", testLibvirtGoneWithClientUnread);
+    ADD("no-room", testNoRoom);
+    ADD("gone-while-there-is-no-room", testGoneWhileThereIsNoRoom);
     return g_test_run();
 }
