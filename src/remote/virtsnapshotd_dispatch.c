@@ -26,8 +26,6 @@
 
 /* the document at its largest and the two names; XDR adds a few bytes each */
 #define PAYLOAD_MAX (SNAPSHOT_STRING_MAX + 64 * 1024)
-/* a snapshot's name is that of a file, a domain's, too */
-#define SNAPSHOT_PAYLOAD_MAX (64 * 1024)
 
 struct _virtsnapshotdDispatch {
     virtsnapshotdDispatchConfig config;
@@ -326,12 +324,24 @@ callCheckDocument(const dispatchCall *call, GError **error)
     return FALSE;
 }
 
+/* One of libvirt's that may not go past us, but is too large to be looked at. */
+static gboolean
+callFits(const dispatchCall *call, GError **error)
+{
+    if (!call->taken->skipped)
+        return TRUE;
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_RPC,
+                _("the arguments of the call are larger than %d bytes"), PAYLOAD_MAX);
+    return FALSE;
+}
+
 static void
 callBegin(dispatchCall *call)
 {
     gboolean own = isOwn(&call->taken->header);
 
-    if (own && !callCheck(call, &call->error)) {
+    if (own ? !callCheck(call, &call->error) : !callFits(call, &call->error)) {
         callFinish(call);
         return;
     }
@@ -401,11 +411,14 @@ virtsnapshotdDispatchDecide(virtsnapshotdDispatch *dispatch, virNetServerClient 
     if (verdict != VIR_NET_CHANNEL_PASS || virNetServerClientIsReadonly(client))
         return verdict;
 
-    /* of arguments that are larger libvirt does not take any of these */
+    /* libvirt takes no notice of what is behind the arguments, however much it is: what
+     * is large is made so by hand, and may not get past the check of a deletion. A call
+     * that changes a domain in some other way does no more harm than one that is made at
+     * libvirt's own socket. */
     switch (virtsnapshotdCallFind(header)) {
     case VIRTSNAPSHOTD_CALL_REVERT:
     case VIRTSNAPSHOTD_CALL_DELETE:
-        return payload_len <= SNAPSHOT_PAYLOAD_MAX ? VIR_NET_CHANNEL_TAKE : verdict;
+        return payload_len <= PAYLOAD_MAX ? VIR_NET_CHANNEL_TAKE : VIR_NET_CHANNEL_SKIP;
     case VIRTSNAPSHOTD_CALL_DOMAIN:
     case VIRTSNAPSHOTD_CALL_ABORT:
     case VIRTSNAPSHOTD_CALL_SNAPSHOT:
@@ -424,7 +437,7 @@ virtsnapshotdDispatchTaken(virtsnapshotdDispatch *dispatch, virNetServerClient *
 {
     dispatchCall *call;
 
-    if (!isOwn(&taken->header) && taken->skipped) {
+    if (!isOwn(&taken->header) && !virtsnapshotdForwardIsConnected(client)) {
         virtsnapshotdForwardRefuse(client, taken);
         return;
     }

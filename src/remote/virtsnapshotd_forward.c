@@ -311,6 +311,14 @@ virtsnapshotdForwardPrepare(virtsnapshotdForward *forward, virNetServerClient *c
     return VIR_NET_CHANNEL_SKIP;
 }
 
+gboolean
+virtsnapshotdForwardIsConnected(virNetServerClient *client)
+{
+    forwardClient *fc = virNetServerClientGetData(client);
+
+    return fc && fc->channel;
+}
+
 void
 virtsnapshotdForwardRefuse(virNetServerClient *client, virNetTaken *taken)
 {

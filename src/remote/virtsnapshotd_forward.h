@@ -23,7 +23,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(virtsnapshotdForward, virtsnapshotdForwardFree)
 virNetChannelVerdict virtsnapshotdForwardPrepare(virtsnapshotdForward *forward,
                                                  virNetServerClient *client);
 
-/* Answers a message that was skipped for that reason. */
+gboolean virtsnapshotdForwardIsConnected(virNetServerClient *client);
+
+/* Answers a message that was skipped because it is not. */
 void virtsnapshotdForwardRefuse(virNetServerClient *client, virNetTaken *taken);
 
 /* Sends a call that was taken on to libvirt. Where `replied` is not NULL it is called

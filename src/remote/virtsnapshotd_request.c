@@ -30,7 +30,7 @@ requestDecodeSnapshot(const guint8 *bytes, gsize len, virtsnapshotdRequest *requ
 {
     xdrproc_t filter = (xdrproc_t)xdr_remote_domain_snapshot_args;
     remote_domain_snapshot_args args = { 0 };
-    gboolean ok = virNetMessageDecodePayload(bytes, len, filter, &args, error);
+    gboolean ok = virNetMessageDecodeStart(bytes, len, filter, &args, error);
 
     if (ok) {
         request->args.snap = args.snap;

@@ -315,19 +315,49 @@ def xdr_string(text):
     return struct.pack('>I', len(data)) + data + b'\0' * (-len(data) % 4)
 
 
+def ask_for_deletion(host, client, vm, name, more=b''):
+    """As libvirt's library does; more: what it never adds."""
+    domain = xdr_string(vm.name) + vm.dom.UUID() + struct.pack('>i', vm.dom.ID())
+    client.sendall(remote_call(OPEN, 1, struct.pack('>I', 1) + xdr_string(host.uri) +
+                               struct.pack('>I', 0)))
+    assert receive(client)[:2] == (1, 0)
+    client.sendall(remote_call(DELETE, 2, xdr_string(name) + domain + b'\0' * 4 + more))
+
+
+def refused_by_hand(host, *fragments, **call):
+    vm = branches(host)
+    before = vm.capture()
+    with connect(host) as client:
+        ask_for_deletion(host, client, vm, 'snap1', **call)
+        serial, status, payload = receive(client)
+    assert (serial, status) == (2, 1), payload
+    for fragment in fragments:
+        assert fragment in payload, payload
+    vm.assert_unchanged(before)
+
+
+def test_more_than_the_arguments(host):
+    """libvirt takes no notice of what is behind them."""
+    refused_by_hand(host, b'a.snap1', b"snapshot 'snap3'", more=b'\0' * 4)
+
+
+def test_much_more_than_the_arguments(host):
+    refused_by_hand(host, b'a.snap1', b"snapshot 'snap3'", more=b'\0' * 100_000)
+
+
+def test_too_much_more_than_the_arguments(host):
+    refused_by_hand(host, b'larger than', more=b'\0' * 5_000_000)
+
+
 @contextlib.contextmanager
 def unread_deletion(host, vm, name):
     """libvirt has been asked for it, by a client that reads no more; QEMU is stopped, so
     that it goes on. What others have asked is in front of its reply."""
-    domain = xdr_string(vm.name) + vm.dom.UUID() + struct.pack('>i', vm.dom.ID())
     pid = vm.pid()
     with connect(host) as client:
-        client.sendall(remote_call(OPEN, 1, struct.pack('>I', 1) + xdr_string(host.uri) +
-                                   struct.pack('>I', 0)))
-        assert receive(client)[:2] == (1, 0)
         os.kill(pid, signal.SIGSTOP)
         try:
-            client.sendall(remote_call(DELETE, 2, xdr_string(name) + domain + b'\0' * 4))
+            ask_for_deletion(host, client, vm, name)
             wait_until(lambda: vm.dom.controlInfo()[0] != libvirt.VIR_DOMAIN_CONTROL_OK,
                        "libvirt's begin of the deletion")
             client.sendall(remote_call(GET_CAPABILITIES, 3) * 200)
