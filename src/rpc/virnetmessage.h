@@ -13,8 +13,8 @@
 #define VIR_NET_MESSAGE_HEADER_SIZE 24
 /* length word and header */
 #define VIR_NET_MESSAGE_PREFIX (VIR_NET_MESSAGE_LEN_SIZE + VIR_NET_MESSAGE_HEADER_SIZE)
-/* libvirt's own limit, length word included */
-#define VIR_NET_MESSAGE_MAX (32 * 1024 * 1024)
+/* libvirt's own limit, which is without the length word, and that */
+#define VIR_NET_MESSAGE_MAX (VIR_NET_MESSAGE_LEN_SIZE + 32 * 1024 * 1024)
 
 typedef enum {
     VIR_NET_CALL = 0,

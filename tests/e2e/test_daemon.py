@@ -20,6 +20,8 @@ from refusal import RED, RUNNING, check_refused, two_snapshots
 RPC = libvirt.VIR_ERR_RPC
 NO_PROGRAM = 0x12345678
 SNAPSHOT_PROGRAM = 0x2000808a
+# of a message without the four bytes of its length
+LIMIT = 32 * 1024 * 1024
 
 
 def message(program=SNAPSHOT_PROGRAM, version=1, procedure=1, payload=b'', length=None,
@@ -28,9 +30,9 @@ def message(program=SNAPSHOT_PROGRAM, version=1, procedure=1, payload=b'', lengt
     return struct.pack('>I', length or 28 + len(payload)) + header + payload
 
 
-def connect(host):
+def connect(host, sock=None):
     client = socket.socket(socket.AF_UNIX)
-    client.connect(str(host.snapshotd.socket))
+    client.connect(str(sock or host.snapshotd.socket))
     client.settimeout(20)
     return client
 
@@ -57,8 +59,8 @@ def receive(client):
     return fields[5], fields[6], receive_exactly(client, fields[0] - 28)
 
 
-def ask(host, data):
-    with connect(host) as client:
+def ask(host, data, sock=None):
+    with connect(host, sock) as client:
         try:
             client.sendall(data)
         except (BrokenPipeError, ConnectionResetError):
@@ -104,6 +106,14 @@ def test_arguments_too_large(host):
 def test_large_message_of_another_program(host):
     check_error(ask(host, message(program=NO_PROGRAM, payload=b'\0' * 20_000_000)),
                 'Cannot find program')
+
+
+def test_largest_message_of_another_program(host):
+    """libvirtd itself takes it, and not four bytes more."""
+    for sock in (host.libvirtd.socket, host.snapshotd.socket):
+        largest = message(program=NO_PROGRAM, payload=b'\0' * (LIMIT - 24))
+        check_error(ask(host, largest, sock), 'Cannot find program')
+        assert ask(host, message(program=NO_PROGRAM, length=LIMIT + 8), sock) is None
 
 
 def test_broken_framing_ends_that_connection_alone(host):

@@ -93,6 +93,23 @@ testTooLarge(void)
     g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_RPC);
 }
 
+/* libvirt's limit does not count the length word, which counts itself. */
+static void
+testLimit(void)
+{
+    const guint32 limit = 4 + 32 * 1024 * 1024;
+    guint32 words[VIR_NET_MESSAGE_PREFIX / 4] = { GUINT32_TO_BE(limit) };
+    virNetMessageHeader header;
+    gsize payload = 0;
+    g_autoptr(GError) error = NULL;
+
+    g_assert_true(virNetMessageDecodePrefix((guint8 *)words, &header, &payload, NULL));
+    g_assert_cmpuint(payload, ==, limit - VIR_NET_MESSAGE_PREFIX);
+    words[0] = GUINT32_TO_BE(limit + 1);
+    g_assert_false(virNetMessageDecodePrefix((guint8 *)words, &header, &payload, &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_RPC);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -100,5 +117,6 @@ main(int argc, char **argv)
     g_test_add_func("/virnetmessage/header", testHeader);
     g_test_add_func("/virnetmessage/sizes", testSizes);
     g_test_add_func("/virnetmessage/too-large", testTooLarge);
+    g_test_add_func("/virnetmessage/limit", testLimit);
     return g_test_run();
 }
