@@ -151,11 +151,10 @@ noteEvent(qemuSnapshotRevertState *state, virDomainEventType event)
 }
 
 static void
-noteStart(qemuSnapshotRevertState *state)
+noteStart(qemuSnapshotRevertState *state, gboolean paused)
 {
     noteEvent(state, VIR_DOMAIN_EVENT_STARTED);
-    noteEvent(state, VIR_DOMAIN_EVENT_RESUMED);
-    noteEvent(state, VIR_DOMAIN_EVENT_SUSPENDED);
+    noteEvent(state, paused ? VIR_DOMAIN_EVENT_SUSPENDED : VIR_DOMAIN_EVENT_RESUMED);
 }
 
 static gboolean
@@ -211,7 +210,7 @@ undoStop(qemuSnapshotRevertState *state, GError **error)
     if (!virSnapFault("domain-restart", error))
         return FALSE;
     if (virDomainCreateWithFlags(plan->dom, flags) == 0) {
-        noteStart(state);
+        noteStart(state, plan->paused);
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
                     _("domain '%s' had been stopped and was started again on its "
                       "old disks"), plan->domain);
@@ -371,7 +370,7 @@ qemuSnapshotStepStart(qemuSnapshotRevertState *state, GError **error)
     started = (plan->start == QEMU_SNAPSHOT_START_RESTORE ? restore(plan) :
                                                             boot(plan)) == 0;
     if (started)
-        noteStart(state);
+        noteStart(state, plan->start_paused);
     else
         virSnapErrorSetLibvirt(error, _("cannot start domain '%s' on the reverted "
                                         "disks"), plan->domain);

@@ -316,6 +316,17 @@ def test_events_right_after_a_revert(host):
             libvirt.VIR_DOMAIN_EVENT_STARTED_BOOTED) in seen, seen
 
 
+def test_pause_right_after_a_revert(host):
+    vm = two_snapshots(host)
+
+    def act():
+        assert host.call(vm, 'snap1', flags=RUNNING).ok
+        vm.dom.suspend()
+    seen = lifecycle(host, vm, act)
+    assert (libvirt.VIR_DOMAIN_EVENT_SUSPENDED,
+            libvirt.VIR_DOMAIN_EVENT_SUSPENDED_PAUSED) in seen, seen
+
+
 def test_events_of_others(host):
     vm = two_snapshots(host)
 
