@@ -9,8 +9,6 @@
 
 #include "config.h"
 
-#include <stdlib.h>
-
 #include "qemu_snapshot.h"
 #include "qemu_snapshot_discard.h"
 #include "qemu_snapshot_recover.h"
@@ -125,22 +123,16 @@ qemuSnapshotRevertPrepare(qemuSnapshotDriver *driver)
 static virDomainSnapshotInfo *
 readTarget(virConnectPtr conn, const qemuSnapshotRequest *request, GError **error)
 {
-    g_autoptr(virDomain) dom = NULL;
-    g_autoptr(virDomainSnapshot) snap = NULL;
-    virDomainSnapshotInfo *info;
-    char *xml;
+    g_autoptr(virDomain) dom = virDomainLookupByUUID(conn, request->uuid);
+    g_autoptr(virDomainSnapshot) snap =
+        dom ? virDomainSnapshotLookupByName(dom, request->snapshot, 0) : NULL;
 
-    if (!(dom = virDomainLookupByUUID(conn, request->uuid)) ||
-        !(snap = virDomainSnapshotLookupByName(dom, request->snapshot, 0)) ||
-        !(xml = virDomainSnapshotGetXMLDesc(snap, 0))) {
-        virSnapErrorSetLibvirt(error, _("cannot read snapshot '%s' of domain '%s'"),
-                               request->snapshot, request->domain);
-        return NULL;
-    }
+    if (snap)
+        return qemuSnapshotReadInfo(snap, error);
 
-    info = virDomainSnapshotInfoParse(xml, error);
-    free(xml);
-    return info;
+    virSnapErrorSetLibvirt(error, _("cannot find snapshot '%s' of domain '%s'"),
+                           request->snapshot, request->domain);
+    return NULL;
 }
 
 static gboolean

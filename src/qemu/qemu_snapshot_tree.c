@@ -106,14 +106,18 @@ treeAddSnapshot(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
         treeAddDefinition(tree, info, TRUE, error);
 }
 
-static virDomainSnapshotInfo *
-readInfo(virDomainSnapshotPtr snap, const char *domain, GError **error)
+virDomainSnapshotInfo *
+qemuSnapshotReadInfo(virDomainSnapshotPtr snap, GError **error)
 {
+    /* not when there is an error, which they would reset */
+    const char *name = virDomainSnapshotGetName(snap);
+    const char *domain = virDomainGetName(virDomainSnapshotGetDomain(snap));
     char *xml = virDomainSnapshotGetXMLDesc(snap, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
     virDomainSnapshotInfo *info;
 
     if (!xml) {
-        virSnapErrorSetLibvirt(error, _("cannot read a snapshot of domain '%s'"), domain);
+        virSnapErrorSetLibvirt(error, _("cannot read snapshot '%s' of domain '%s'"),
+                               name, domain);
         return NULL;
     }
 
@@ -137,7 +141,7 @@ listInfos(virDomainPtr dom, GError **error)
     }
 
     for (gsize i = 0; snaps[i]; i++) {
-        virDomainSnapshotInfo *info = ok ? readInfo(snaps[i], name, error) : NULL;
+        virDomainSnapshotInfo *info = ok ? qemuSnapshotReadInfo(snaps[i], error) : NULL;
 
         if (info)
             g_ptr_array_add(infos, info);

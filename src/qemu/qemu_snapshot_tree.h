@@ -30,6 +30,8 @@ struct _qemuSnapshotTree {
     gboolean has_children;    /* the target has */
 };
 
+virDomainSnapshotInfo *qemuSnapshotReadInfo(virDomainSnapshotPtr snap, GError **error);
+
 /* The snapshots of dom; of virDomainSnapshotInfo. */
 GPtrArray *qemuSnapshotReadInfos(virDomainPtr dom, GError **error);
 

@@ -10,8 +10,6 @@
 
 #include "config.h"
 
-#include <stdlib.h>
-
 #include "qemu_snapshot_libvirt.h"
 #include "qemu_snapshot_tree.h"
 #include "qemu_snapshot_upgrade.h"
@@ -45,23 +43,10 @@ readOverlays(virDomainPtr dom, GError **error)
     return overlays;
 }
 
-static virDomainSnapshotInfo *
-readInfo(virDomainSnapshotPtr snap, GError **error)
-{
-    char *xml = virDomainSnapshotGetXMLDesc(snap, VIR_DOMAIN_SNAPSHOT_XML_SECURE);
-    virDomainSnapshotInfo *info = xml ? virDomainSnapshotInfoParse(xml, error) : NULL;
-
-    if (!xml)
-        virSnapErrorSetLibvirt(error, _("cannot read snapshot '%s'"),
-                               virDomainSnapshotGetName(snap));
-    free(xml);
-    return info;
-}
-
 static gboolean
 upgradeSnapshot(virDomainPtr dom, virDomainSnapshotPtr snap, GError **error)
 {
-    g_autoptr(virDomainSnapshotInfo) info = readInfo(snap, error);
+    g_autoptr(virDomainSnapshotInfo) info = qemuSnapshotReadInfo(snap, error);
     g_autoptr(GHashTable) overlays = info ? readOverlays(dom, error) : NULL;
     g_autoptr(virDomainSnapshot) recorded = NULL;
     g_autofree char *xml = NULL;
