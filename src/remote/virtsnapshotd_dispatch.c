@@ -285,6 +285,18 @@ isOwn(const virNetMessageHeader *header)
     return header->program == DOMAIN_SNAPSHOT_PROGRAM;
 }
 
+/* Whether it was small enough to be collected: one that must not go past us unseen. */
+static gboolean
+callFits(const dispatchCall *call, GError **error)
+{
+    if (!call->taken->skipped)
+        return TRUE;
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_RPC,
+                _("the arguments of the call are larger than %d bytes"), PAYLOAD_MAX);
+    return FALSE;
+}
+
 /* What keeps a call of ours from being carried out. */
 static gboolean
 callCheck(const dispatchCall *call, GError **error)
@@ -298,15 +310,11 @@ callCheck(const dispatchCall *call, GError **error)
     else if (call->kind == VIRTSNAPSHOTD_CALL_OTHER)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_RPC,
                     _("unknown procedure: %u"), header->procedure);
-    else if (call->taken->skipped)
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_RPC,
-                    _("the arguments of the call are larger than %d bytes"),
-                    PAYLOAD_MAX);
     else if (callIsRevert(call) && virNetServerClientIsReadonly(call->client))
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_DENIED,
                     _("a snapshot can't be reverted to over the read-only socket"));
     else
-        return TRUE;
+        return callFits(call, error);
 
     return FALSE;
 }
@@ -321,18 +329,6 @@ callCheckDocument(const dispatchCall *call, GError **error)
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_DENIED,
                 _("a revert with a document can't be described over the read-only "
                   "socket"));
-    return FALSE;
-}
-
-/* One of libvirt's that may not go past us, but is too large to be looked at. */
-static gboolean
-callFits(const dispatchCall *call, GError **error)
-{
-    if (!call->taken->skipped)
-        return TRUE;
-
-    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_RPC,
-                _("the arguments of the call are larger than %d bytes"), PAYLOAD_MAX);
     return FALSE;
 }
 
