@@ -32,15 +32,17 @@ stepReserve(qemuSnapshotRevertState *state, GError **error)
     return qemuSnapshotOverlaysReserve(state->overlays, state->plan, error);
 }
 
-/* Before there is a journal they may have their names, but nobody has taken to them. */
+/* Nobody has taken to them before libvirt was told of them; then, and after some time,
+ * someone may have. */
 static gboolean
 undoReserve(qemuSnapshotRevertState *state, GError **error)
 {
-    virConnectPtr conn = state->journal ? virDomainGetConnect(state->plan->dom) : NULL;
+    gboolean look = !state->overlays || state->named;
 
     if (state->overlays)
         qemuSnapshotOverlaysRelease(state->overlays);
-    return qemuSnapshotOverlaysRemove(state->plan, conn, error);
+    return qemuSnapshotOverlaysRemove(state->plan, look ?
+                                      virDomainGetConnect(state->plan->dom) : NULL, error);
 }
 
 static gboolean
@@ -245,8 +247,11 @@ static gboolean
 stepDefine(qemuSnapshotRevertState *state, GError **error)
 {
     /* stopping took its time: it may have been defined or snapshotted since */
-    if (!qemuSnapshotGuardCheck(state->plan->guard, error) ||
-        !define(state->plan, state->plan->new_xml, error))
+    if (!qemuSnapshotGuardCheck(state->plan->guard, error))
+        return FALSE;
+
+    state->named = TRUE;
+    if (!define(state->plan, state->plan->new_xml, error))
         return FALSE;
 
     noteEvent(state, VIR_DOMAIN_EVENT_DEFINED);
