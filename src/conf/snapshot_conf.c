@@ -229,6 +229,15 @@ virDomainSnapshotInfoGetDomain(const virDomainSnapshotInfo *info,
     return doc;
 }
 
+GPtrArray *
+virDomainSnapshotInfoGetDisks(const virDomainSnapshotInfo *info, gboolean inactive,
+                              GError **error)
+{
+    g_autoptr(xmlDoc) doc = virDomainSnapshotInfoGetDomain(info, inactive);
+
+    return doc ? virDomainDefGetDisks(doc, error) : g_ptr_array_new();
+}
+
 /* What overlays has for a disk that <disks> may name by its source. */
 static const char *
 snapshotFindOverlay(GHashTable *overlays, GPtrArray *domain_disks,

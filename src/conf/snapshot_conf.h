@@ -56,6 +56,10 @@ gboolean virDomainSnapshotInfoIsExternal(const virDomainSnapshotInfo *info);
 xmlDoc *virDomainSnapshotInfoGetDomain(const virDomainSnapshotInfo *info,
                                        gboolean inactive);
 
+/* The disks of that; of virDomainDisk. Empty where the snapshot has none. */
+GPtrArray *virDomainSnapshotInfoGetDisks(const virDomainSnapshotInfo *info,
+                                         gboolean inactive, GError **error);
+
 /* Where a snapshot's document names the overlays that a domain was reverted to. */
 typedef enum {
     VIR_DOMAIN_SNAPSHOT_OVERLAYS_NOWHERE = 0,

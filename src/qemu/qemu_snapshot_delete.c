@@ -124,10 +124,10 @@ addSnapshot(deleteState *state, const virDomainSnapshotInfo *info, const char *d
         g_strdup_printf(_("snapshot '%s' of domain '%s'"), info->name, domain);
 
     for (int inactive = 0; inactive < 2; inactive++) {
-        g_autoptr(xmlDoc) doc = virDomainSnapshotInfoGetDomain(info, inactive);
-        g_autoptr(GPtrArray) disks = doc ? virDomainDefGetDisks(doc, error) : NULL;
+        g_autoptr(GPtrArray) disks =
+            virDomainSnapshotInfoGetDisks(info, inactive, error);
 
-        if (doc && (!disks || !addChains(state, disks, owner, own, info, error)))
+        if (!disks || !addChains(state, disks, owner, own, info, error))
             return FALSE;
     }
 
@@ -409,10 +409,9 @@ checkSnapshot(const deleteState *state, const virDomainSnapshotInfo *info, GErro
 {
     gboolean removes_state = state->removes_states && !hasChildren(state, info->name) &&
         !isCurrent(state, info->name);
-    g_autoptr(xmlDoc) then = virDomainSnapshotInfoGetDomain(info, FALSE);
-    g_autoptr(GPtrArray) then_disks = then ? virDomainDefGetDisks(then, error) : NULL;
+    g_autoptr(GPtrArray) then_disks = virDomainSnapshotInfoGetDisks(info, FALSE, error);
 
-    if (then && !then_disks)
+    if (!then_disks)
         return FALSE;
 
     for (guint i = 0; i < info->disks->len; i++) {
@@ -422,7 +421,7 @@ checkSnapshot(const deleteState *state, const virDomainSnapshotInfo *info, GErro
             continue;
         if ((entry->file || entry->dev) && !checkOverlay(state, info, entry, error))
             return FALSE;
-        if (removes_state && then_disks &&
+        if (removes_state &&
             !checkState(state, info, entry, then_disks, error))
             return FALSE;
     }

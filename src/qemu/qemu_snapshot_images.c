@@ -198,20 +198,6 @@ qemuSnapshotImagesAddDisks(qemuSnapshotImages *images, GPtrArray *disks,
         addDisk(images, g_ptr_array_index(disks, i), owner);
 }
 
-void
-qemuSnapshotImagesAdd(qemuSnapshotImages *images, const qemuSnapshotImages *other,
-                      const char *owner)
-{
-    GHashTableIter iter;
-    void *key;
-
-    g_hash_table_iter_init(&iter, other->owners);
-    while (g_hash_table_iter_next(&iter, &key, NULL))
-        addOwner(images, key, owner);
-    if (!images->unknown)
-        images->unknown = g_strdup(other->unknown);
-}
-
 /* One after the other */
 
 static gboolean

@@ -27,10 +27,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotImages, qemuSnapshotImagesFree)
 void qemuSnapshotImagesAddDisks(qemuSnapshotImages *images, GPtrArray *disks,
                                 const char *owner);
 
-/* Adds what is in `other`. */
-void qemuSnapshotImagesAdd(qemuSnapshotImages *images, const qemuSnapshotImages *other,
-                           const char *owner);
-
 /* The file keys of the disk's image and of all below it, from the top; empty where it is
  * on none of this host. NULL where that can't be told. */
 GPtrArray *qemuSnapshotReadChain(virConnectPtr conn, const virDomainDisk *disk,

@@ -53,12 +53,10 @@ checkSnapshot(const qemuSnapshotSource *source, const virDomainDisk *then,
 {
     search->info = info;
     for (int inactive = 0; inactive < 2; inactive++) {
-        g_autoptr(xmlDoc) doc = virDomainSnapshotInfoGetDomain(info, inactive);
-        g_autoptr(GPtrArray) disks = doc ? virDomainDefGetDisks(doc, error) : NULL;
+        g_autoptr(GPtrArray) disks =
+            virDomainSnapshotInfoGetDisks(info, inactive, error);
         const virDomainDisk *above;
 
-        if (!doc)
-            continue;
         if (!disks || !findAbove(search, disks, &above, error))
             return FALSE;
         if (!above)

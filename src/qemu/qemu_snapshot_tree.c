@@ -54,13 +54,9 @@ static gboolean
 treeAddDefinition(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
                   gboolean inactive, GError **error)
 {
-    g_autoptr(xmlDoc) doc = virDomainSnapshotInfoGetDomain(info, inactive);
-    g_autoptr(GPtrArray) disks = NULL;
+    g_autoptr(GPtrArray) disks = virDomainSnapshotInfoGetDisks(info, inactive, error);
 
-    if (!doc)
-        return TRUE;
-
-    if (!(disks = virDomainDefGetDisks(doc, error)))
+    if (!disks)
         return FALSE;
 
     qemuSnapshotImagesAddDisks(tree->states, disks, info->name);
@@ -284,7 +280,7 @@ addDomain(virDomainPtr dom, void *opaque, GError **error)
     qemuSnapshotImages *images = opaque;
     const char *name = virDomainGetName(dom);
     unsigned int last = virDomainIsActive(dom) == 0 ? 0 : VIR_DOMAIN_XML_INACTIVE;
-    g_autoptr(qemuSnapshotTree) tree = NULL;
+    g_autoptr(GPtrArray) infos = NULL;
 
     /* one that is off has the same definition for now and for its next start */
     for (unsigned int flags = 0; flags <= last; flags += VIR_DOMAIN_XML_INACTIVE) {
@@ -295,9 +291,17 @@ addDomain(virDomainPtr dom, void *opaque, GError **error)
         qemuSnapshotImagesAddDisks(images, disks, name);
     }
 
-    if (!(tree = qemuSnapshotTreeRead(dom, NULL, error)))
+    if (!(infos = qemuSnapshotReadInfos(dom, error)))
         return FALSE;
-    qemuSnapshotImagesAdd(images, tree->states, name);
+    for (guint i = 0; i < 2 * infos->len; i++) {
+        g_autoptr(GPtrArray) disks =
+            virDomainSnapshotInfoGetDisks(g_ptr_array_index(infos, i / 2), i % 2, error);
+
+        if (!disks)
+            return FALSE;
+        qemuSnapshotImagesAddDisks(images, disks, name);
+    }
+
     return TRUE;
 }
 
