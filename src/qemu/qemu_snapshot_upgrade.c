@@ -46,6 +46,8 @@ readOverlays(virDomainPtr dom, GError **error)
 static gboolean
 upgradeSnapshot(virDomainPtr dom, virDomainSnapshotPtr snap, GError **error)
 {
+    /* not when there is an error, which this would reset */
+    const char *domain = virDomainGetName(dom);
     g_autoptr(virDomainSnapshotInfo) info = qemuSnapshotReadInfo(snap, error);
     g_autoptr(GHashTable) overlays = info ? readOverlays(dom, error) : NULL;
     g_autoptr(virDomainSnapshot) recorded = NULL;
@@ -61,46 +63,56 @@ upgradeSnapshot(virDomainPtr dom, virDomainSnapshotPtr snap, GError **error)
     recorded = virDomainSnapshotCreateXML(dom, xml, VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE);
     if (!recorded) {
         virSnapErrorSetLibvirt(error, _("cannot record in snapshot '%s' on what overlays "
-                                        "domain '%s' is"), info->name,
-                               virDomainGetName(dom));
+                                        "domain '%s' is"), info->name, domain);
         return FALSE;
     }
 
     g_message(_("snapshot '%s' names the overlays that domain '%s' was reverted to, as "
-                "this libvirt needs it"), info->name, virDomainGetName(dom));
+                "this libvirt needs it"), info->name, domain);
     return TRUE;
 }
 
+typedef struct _upgradeAll upgradeAll;
+struct _upgradeAll {
+    qemuSnapshotDriver *driver;
+    GError *error;          /* the first */
+};
+
+/* One that can't be looked at does not keep the others from it. */
 static gboolean
 upgradeDomain(virDomainPtr dom, void *opaque, GError **error)
 {
-    qemuSnapshotDriver *driver = opaque;
+    upgradeAll *all = opaque;
     g_autoptr(virDomainSnapshot) snap = NULL;
     unsigned char uuid[VIR_UUID_BUFLEN];
-    gboolean ok = TRUE;
 
     if (virDomainHasCurrentSnapshot(dom, 0) != 1 || virDomainGetUUID(dom, uuid) < 0)
         return TRUE;
 
-    qemuSnapshotDriverLock(driver, uuid);
+    qemuSnapshotDriverLock(all->driver, uuid);
     snap = virDomainSnapshotCurrent(dom, 0);
     if (snap && virDomainSnapshotNumChildren(snap, 0) > 0)
-        ok = upgradeSnapshot(dom, snap, error);
-    qemuSnapshotDriverUnlock(driver, uuid);
-    return ok;
+        upgradeSnapshot(dom, snap, all->error ? NULL : &all->error);
+    qemuSnapshotDriverUnlock(all->driver, uuid);
+    return TRUE;
 }
 
 gboolean
 qemuSnapshotUpgrade(qemuSnapshotDriver *driver, GError **error)
 {
     virConnectPtr conn = qemuSnapshotDriverOpen(driver, error);
+    upgradeAll all = { .driver = driver };
     gboolean ok;
 
     if (!conn)
         return FALSE;
 
     ok = !qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS) ||
-        qemuSnapshotEachDomain(conn, NULL, upgradeDomain, driver, error);
+        qemuSnapshotEachDomain(conn, NULL, upgradeDomain, &all, error);
     virConnectClose(conn);
-    return ok;
+    if (!all.error)
+        return ok;
+
+    g_propagate_error(error, all.error);
+    return FALSE;
 }
