@@ -10,7 +10,8 @@
 #include "config.h"
 
 #include "qemu_snapshot.h"
-#include "qemu_snapshot_discard.h"
+#include "qemu_snapshot_leave.h"
+#include "qemu_snapshot_planner.h"
 #include "qemu_snapshot_recover.h"
 #include "qemu_snapshot_steps.h"
 #include "snapshot_conf.h"
@@ -102,7 +103,7 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *reques
 
     g_debug("domain '%s', snapshot '%s': plan", request->domain, request->snapshot);
     qemuSnapshotOverlaysPrepare(overlays);
-    if (!(plan = qemuSnapshotPlanNew(driver, request, error)))
+    if (!(plan = qemuSnapshotPlannerMake(driver, request, error)))
         return FALSE;
 
     state.plan = plan;
@@ -168,9 +169,9 @@ char *
 qemuSnapshotGetRevertDesc(qemuSnapshotDriver *driver,
                           const qemuSnapshotRequest *request, GError **error)
 {
-    g_autoptr(qemuSnapshotPlan) plan = qemuSnapshotPlanNew(driver, request, error);
+    g_autoptr(qemuSnapshotPlan) plan = qemuSnapshotPlannerMake(driver, request, error);
 
-    if (!plan || !qemuSnapshotDiscardForetell(plan, error))
+    if (!plan || !qemuSnapshotLeaveForetell(plan, error))
         return NULL;
 
     return qemuSnapshotPlanFormat(plan);

@@ -8,15 +8,7 @@
 #include <glib.h>
 
 #include "qemu_snapshot_driver.h"
-
-typedef struct _qemuSnapshotRequest qemuSnapshotRequest;
-struct _qemuSnapshotRequest {
-    const char *domain;          /* name, for messages */
-    const unsigned char *uuid;   /* VIR_UUID_BUFLEN bytes */
-    const char *snapshot;        /* name */
-    const char *xml;             /* <domainsnapshotrevert>, or NULL */
-    unsigned int flags;          /* of the public call */
-};
+#include "qemu_snapshot_request.h"
 
 /* The caller holds the domain's lock of the driver. What it made of the domain is in
  * *ret_events, also where it failed: a bit for each virDomainEventType that the domain

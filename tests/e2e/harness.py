@@ -148,7 +148,7 @@ class Host:
         self.run = pathlib.Path(run) / 'libvirt'
         self.libvirtd = self._daemon('/usr/sbin/libvirtd', 'libvirt-sock')
         self.snapshotd = self._daemon(
-            self.build / 'src/remote/virtsnapshotd', 'virtsnapshotd-sock')
+            self.build / 'src/virtsnapshotd/virtsnapshotd', 'virtsnapshotd-sock')
 
     def direct_uri(self, readonly=False):
         """Of libvirtd's own socket."""
@@ -169,13 +169,13 @@ class Host:
     def _environment(self):
         env = dict(os.environ)
         prepend = {
-            'PATH': [self.build / 'tools', self.build / 'src/remote'],
+            'PATH': [self.build / 'tools', self.build / 'src/virtsnapshotd'],
             'LD_LIBRARY_PATH': [self.build / 'src'],
             'PYTHONPATH': [self.build / 'python'],
         }
         for name, folders in prepend.items():
             env[name] = ':'.join([*map(str, folders), *filter(None, [env.get(name)])])
-        env['VIRTSNAPSHOTD_PATH'] = str(self.build / 'src/remote/virtsnapshotd')
+        env['VIRTSNAPSHOTD_PATH'] = str(self.build / 'src/virtsnapshotd/virtsnapshotd')
         env['VIRTSNAPSHOTD_SCHEMADIR'] = str(self.source / 'src/conf/schemas')
         return env
 

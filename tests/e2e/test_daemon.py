@@ -209,7 +209,7 @@ def test_daemon_not_running(host):
     # a session daemon is started on demand, and just one
     revert_together(host, vm, 4, 0)
     pid = int((host.run / 'virtsnapshotd.pid').read_text())
-    assert os.readlink(f'/proc/{pid}/exe') == str(host.build / 'src/remote/virtsnapshotd')
+    assert os.readlink(f'/proc/{pid}/exe') == str(host.build / 'src/virtsnapshotd/virtsnapshotd')
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: not os.path.exists(f'/proc/{pid}'), 'end of the session daemon')
 

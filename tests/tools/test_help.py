@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 DOCS = pathlib.Path(__file__).resolve().parents[2] / 'docs'
-CONF = DOCS.parent / 'src/remote/virtsnapshotd.conf'
+CONF = DOCS.parent / 'src/virtsnapshotd/virtsnapshotd.conf'
 
 
 def output(*argv):

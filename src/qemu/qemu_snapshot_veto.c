@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * qemu_snapshot_delete.c: whether libvirt may delete a snapshot
+ * qemu_snapshot_veto.c: whether libvirt may delete a snapshot
  *
  * libvirt deletes an external snapshot by committing its overlay into the image
  * below, which holds the snapshot's state, and removing the overlay. It looks at the
@@ -20,7 +20,7 @@
 
 #include <string.h>
 
-#include "qemu_snapshot_delete.h"
+#include "qemu_snapshot_veto.h"
 #include "qemu_snapshot_libvirt.h"
 #include "qemu_snapshot_tree.h"
 #include "snapshot_conf.h"
@@ -472,7 +472,7 @@ deleteCheck(deleteState *state, const qemuSnapshotRequest *request, GError **err
 }
 
 gboolean
-qemuSnapshotDeleteCheck(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request,
+qemuSnapshotVetoDelete(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request,
                         GError **error)
 {
     g_auto(deleteState) state = { .snapshot = request->snapshot };

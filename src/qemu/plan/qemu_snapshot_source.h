@@ -9,7 +9,7 @@
 #include <libvirt/libvirt.h>
 
 #include "domain_conf.h"
-#include "qemu_snapshot.h"
+#include "qemu_snapshot_request.h"
 #include "qemu_snapshot_tree.h"
 #include "snapshot_conf.h"
 
@@ -33,7 +33,8 @@ struct _qemuSnapshotSource {
     GPtrArray *then_disks;         /* of it; each of virDomainDisk */
     GPtrArray *state_disks;        /* those whose state the snapshot holds: of the
                                     * running domain, where it was running */
-    xmlDoc *memory_doc;            /* the definition in the memory file; NULL: none */
+    xmlDoc *memory_doc;            /* the definition in the memory file, filled in by the
+                                    * planner; NULL: none */
     GPtrArray *now_disks;          /* as next_disks where not active */
     int now_id;                    /* 0 where not active */
     xmlDoc *next_doc;

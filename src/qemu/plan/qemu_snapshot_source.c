@@ -9,7 +9,6 @@
 
 #include "qemu_snapshot_driver.h"
 #include "qemu_snapshot_libvirt.h"
-#include "qemu_snapshot_memory.h"
 #include "qemu_snapshot_source.h"
 #include "virsnaperror.h"
 
@@ -177,10 +176,6 @@ qemuSnapshotSourceRead(virConnectPtr conn, const qemuSnapshotRequest *request,
         !sourceCheckSnapshot(source, error) ||
         !sourceReadThen(source, force, error) ||
         !sourceReadNowAndNext(source, error))
-        return NULL;
-
-    if (source->info->memory == VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL &&
-        !(source->memory_doc = qemuSnapshotMemoryRead(source, force, error)))
         return NULL;
 
     source->has_revert_disks =

@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-#include "qemu_snapshot_delete.h"
+#include "qemu_snapshot_veto.h"
 #include "remote_error.h"
 #include "virsnaperror.h"
 #include "virsnaphandover.h"
@@ -180,7 +180,7 @@ workLibvirtRevert(dispatchCall *call)
 static void
 workDelete(dispatchCall *call)
 {
-    qemuSnapshotDeleteCheck(call->dispatch->config.driver, &call->request.snapshot,
+    qemuSnapshotVetoDelete(call->dispatch->config.driver, &call->request.snapshot,
                             &call->error);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * qemu_snapshot_plan.c: all that a revert will do, decided beforehand
+ * qemu_snapshot_planner.c: decides beforehand all that a revert will do
  *
  * Whatever can be refused is refused here, where nothing has been touched. The
  * rules for disks:
@@ -14,14 +14,14 @@
 #include "config.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "libvirt-domain-snapshot.h"
 #include "qemu_snapshot_check.h"
 #include "qemu_snapshot_definition.h"
-#include "qemu_snapshot_discard.h"
+#include "qemu_snapshot_leave.h"
+#include "qemu_snapshot_memory.h"
 #include "qemu_snapshot_place.h"
-#include "qemu_snapshot_plan.h"
+#include "qemu_snapshot_planner.h"
 #include "qemu_snapshot_source.h"
 #include "virsnaperror.h"
 #include "virsnapfile.h"
@@ -37,64 +37,8 @@
 #define FLAGS_START (VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING | \
                      VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED)
 
-static void
-planDiskFree(void *data)
-{
-    qemuSnapshotPlanDisk *disk = data;
-
-    g_free(disk->target);
-    if (disk->chain)
-        g_ptr_array_unref(disk->chain);
-    g_free(disk->overlay);
-    g_free(disk->file);
-    g_free(disk->kept);
-    g_free(disk);
-}
-
-void
-qemuSnapshotPlanFree(qemuSnapshotPlan *plan)
-{
-    if (!plan)
-        return;
-
-    if (plan->dom)
-        virDomainFree(plan->dom);
-    qemuSnapshotGuardFree(plan->guard);
-    g_free(plan->id);
-    g_free(plan->snapshot);
-    g_free(plan->domain);
-    g_free(plan->memory_file);
-    g_free(plan->restore_xml);
-    g_ptr_array_unref(plan->disks);
-    g_ptr_array_unref(plan->discards);
-    g_free(plan->old_xml);
-    g_free(plan->new_xml);
-    g_free(plan->snapshot_xml);
-    g_free(plan);
-}
-
-static void
-planDiscardFree(void *data)
-{
-    qemuSnapshotPlanDiscard *discard = data;
-
-    g_free(discard->disk);
-    g_free(discard->file);
-    g_free(discard);
-}
-
-qemuSnapshotPlan *
-qemuSnapshotPlanNewEmpty(void)
-{
-    qemuSnapshotPlan *plan = g_new0(qemuSnapshotPlan, 1);
-
-    plan->disks = g_ptr_array_new_with_free_func(planDiskFree);
-    plan->discards = g_ptr_array_new_with_free_func(planDiscardFree);
-    return plan;
-}
-
 static gboolean
-planCheckFlags(unsigned int flags, GError **error)
+plannerCheckFlags(unsigned int flags, GError **error)
 {
     unsigned int unknown = flags & ~FLAGS_SUPPORTED;
 
@@ -114,7 +58,7 @@ planCheckFlags(unsigned int flags, GError **error)
 /* Owner, group and mode for the overlay: those of the image that the disk is on,
  * or, where that is gone, of the one that holds the snapshot's state. */
 static gboolean
-planStatReplaced(qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *source,
+plannerStatReplaced(qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *source,
                  GError **error)
 {
     virDomainDisk *now = virDomainDisksFind(source->now_disks, disk->target);
@@ -132,7 +76,7 @@ planStatReplaced(qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *source,
 
 /* What the definition says of the chain, as virSnapImageReadChain() takes it. */
 static GPtrArray *
-planKnownChain(const virDomainDisk *then)
+plannerKnownChain(const virDomainDisk *then)
 {
     GPtrArray *known =
         g_ptr_array_new_with_free_func((GDestroyNotify)virSnapImageFree);
@@ -150,10 +94,10 @@ planKnownChain(const virDomainDisk *then)
 }
 
 static gboolean
-planAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
+plannerAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
             const virDomainDisk *then, GError **error)
 {
-    g_autoptr(GPtrArray) known = planKnownChain(then);
+    g_autoptr(GPtrArray) known = plannerKnownChain(then);
     g_autoptr(GError) cause = NULL;
     qemuSnapshotPlanDisk *disk;
 
@@ -180,20 +124,20 @@ planAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
         return FALSE;
     }
 
-    return planStatReplaced(disk, source, error);
+    return plannerStatReplaced(disk, source, error);
 }
 
 /* A disk that was plugged into the running domain alone comes back with its memory
  * or not at all. */
 static gboolean
-planWantsDisk(const qemuSnapshotSource *source, const virDomainDisk *disk)
+plannerWantsDisk(const qemuSnapshotSource *source, const virDomainDisk *disk)
 {
     return source->memory_doc ||
         virDomainDisksFind(source->then_disks, disk->target);
 }
 
 static gboolean
-planAddDisks(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
+plannerAddDisks(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
              GError **error)
 {
     for (guint i = 0; i < source->state_disks->len; i++) {
@@ -201,8 +145,8 @@ planAddDisks(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
 
         switch (virDomainSnapshotInfoGetLocation(source->info, disk->target, disk->file)) {
         case VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL:
-            if (planWantsDisk(source, disk) &&
-                !planAddDisk(plan, source, disk, error))
+            if (plannerWantsDisk(source, disk) &&
+                !plannerAddDisk(plan, source, disk, error))
                 return FALSE;
             break;
         case VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL:
@@ -228,7 +172,7 @@ planAddDisks(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
 
 /* Without a flag the domain ends in the state in which the snapshot found it. */
 static gboolean
-planDecideState(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
+plannerDecideState(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
                 unsigned int flags, GError **error)
 {
     plan->dom = source->dom;
@@ -262,23 +206,36 @@ planDecideState(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
     return TRUE;
 }
 
+/* What the memory file says of the domain belongs to what the plan is made from. */
 static gboolean
-planDecide(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
+plannerReadMemory(qemuSnapshotSource *source, unsigned int flags, GError **error)
+{
+    gboolean force = (flags & VIR_DOMAIN_SNAPSHOT_REVERT_FORCE) != 0;
+
+    if (source->info->memory != VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
+        return TRUE;
+
+    source->memory_doc = qemuSnapshotMemoryRead(source, force, error);
+    return source->memory_doc != NULL;
+}
+
+static gboolean
+plannerDecide(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
            const virDomainSnapshotRevertDef *def, unsigned int flags,
            GError **error)
 {
     gboolean keep = (flags & VIR_DOMAIN_SNAPSHOT_REVERT_KEEP_CURRENT) != 0;
     gboolean force = (flags & VIR_DOMAIN_SNAPSHOT_REVERT_FORCE) != 0;
 
-    if (!planDecideState(plan, source, flags, error) ||
-        !planAddDisks(plan, source, error) ||
+    if (!plannerDecideState(plan, source, flags, error) ||
+        !plannerAddDisks(plan, source, error) ||
         !qemuSnapshotPlace(plan, source, def, flags, error) ||
         !qemuSnapshotCheckBusy(source, error))
         return FALSE;
     if (!force && !qemuSnapshotCheckRisks(plan, source, error))
         return FALSE;
     if (!keep)
-        qemuSnapshotDiscardPlan(plan, source);
+        qemuSnapshotLeavePlan(plan, source);
 
     plan->guard = qemuSnapshotGuardNew(source);
     return qemuSnapshotDefinitionMake(plan, source, error) &&
@@ -286,8 +243,8 @@ planDecide(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
 }
 
 qemuSnapshotPlan *
-qemuSnapshotPlanNew(qemuSnapshotDriver *driver,
-                    const qemuSnapshotRequest *request, GError **error)
+qemuSnapshotPlannerMake(qemuSnapshotDriver *driver,
+                        const qemuSnapshotRequest *request, GError **error)
 {
     g_autoptr(qemuSnapshotPlan) plan = qemuSnapshotPlanNewEmpty();
     g_autoptr(qemuSnapshotSource) source = NULL;
@@ -298,7 +255,7 @@ qemuSnapshotPlanNew(qemuSnapshotDriver *driver,
     plan->id = g_uuid_string_random();
     plan->snapshot = g_strdup(request->snapshot);
 
-    if (!planCheckFlags(request->flags, error))
+    if (!plannerCheckFlags(request->flags, error))
         return NULL;
 
     if (request->xml &&
@@ -311,51 +268,9 @@ qemuSnapshotPlanNew(qemuSnapshotDriver *driver,
     source = qemuSnapshotSourceRead(conn, request, error);
     virConnectClose(conn);
 
-    if (!source || !planDecide(plan, source, def, request->flags, error))
+    if (!source || !plannerReadMemory(source, request->flags, error) ||
+        !plannerDecide(plan, source, def, request->flags, error))
         return NULL;
 
     return g_steal_pointer(&plan);
-}
-
-qemuSnapshotPlanDisk *
-qemuSnapshotPlanFindDisk(const qemuSnapshotPlan *plan, const char *target)
-{
-    for (guint i = 0; i < plan->disks->len; i++) {
-        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
-
-        if (g_str_equal(disk->target, target))
-            return disk;
-    }
-
-    return NULL;
-}
-
-const char *
-qemuSnapshotPlanStartXML(const qemuSnapshotPlan *plan)
-{
-    return plan->start == QEMU_SNAPSHOT_START_RESTORE ? plan->restore_xml :
-        plan->new_xml;
-}
-
-char *
-qemuSnapshotPlanFormat(const qemuSnapshotPlan *plan)
-{
-    g_autoptr(virDomainSnapshotRevertDef) def = virDomainSnapshotRevertDefNew();
-
-    for (guint i = 0; i < plan->disks->len; i++) {
-        qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
-        const virSnapImage *base = g_ptr_array_index(disk->chain, 0);
-
-        virDomainSnapshotRevertDefAddDisk(def, disk->target, disk->overlay,
-                                          base->file, base->format);
-    }
-
-    for (guint i = 0; i < plan->discards->len; i++) {
-        qemuSnapshotPlanDiscard *discard =
-            g_ptr_array_index(plan->discards, i);
-
-        virDomainSnapshotRevertDefAddDiscard(def, discard->disk, discard->file);
-    }
-
-    return virDomainSnapshotRevertDefFormat(def);
 }

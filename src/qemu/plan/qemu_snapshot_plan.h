@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * qemu_snapshot_plan.h: all that a revert will do, decided beforehand
+ * qemu_snapshot_plan.h: all that a revert will do, as a value
  */
 
 #pragma once
@@ -9,7 +9,6 @@
 #include <libvirt/libvirt.h>
 #include <sys/stat.h>
 
-#include "qemu_snapshot.h"
 #include "qemu_snapshot_guard.h"
 #include "snapshot_revert_conf.h"
 #include "virsnapfile.h"
@@ -68,12 +67,6 @@ struct _qemuSnapshotPlan {
     char *restore_xml;     /* the definition to go with it */
     char *snapshot_xml;    /* the target, as it is to be recorded */
 };
-
-/* Reads, decides and checks everything that can be checked without a side
- * effect. */
-qemuSnapshotPlan *qemuSnapshotPlanNew(qemuSnapshotDriver *driver,
-                                      const qemuSnapshotRequest *request,
-                                      GError **error);
 
 /* One with nothing in it but its arrays, to be filled in from a journal. */
 qemuSnapshotPlan *qemuSnapshotPlanNewEmpty(void);

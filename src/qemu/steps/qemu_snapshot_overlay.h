@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include "qemu_snapshot_driver.h"
 #include "qemu_snapshot_plan.h"
 
 typedef struct _qemuSnapshotOverlays qemuSnapshotOverlays;

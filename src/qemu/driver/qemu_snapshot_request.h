@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_request.h: what a caller asks for
+ */
+
+#pragma once
+
+#include <glib.h>
+
+typedef struct _qemuSnapshotRequest qemuSnapshotRequest;
+struct _qemuSnapshotRequest {
+    const char *domain;          /* name, for messages */
+    const unsigned char *uuid;   /* VIR_UUID_BUFLEN bytes */
+    const char *snapshot;        /* name */
+    const char *xml;             /* <domainsnapshotrevert>, or NULL */
+    unsigned int flags;          /* of the public call */
+};

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * qemu_snapshot_leave.h: which images a revert leaves for good
+ */
+
+#pragma once
+
+#include "qemu_snapshot_plan.h"
+#include "qemu_snapshot_source.h"
+
+/* Fills in the plan's discards: the images that the reverted disks are on, as far
+ * as they were made by a snapshot or a revert of this domain and none of its
+ * snapshots needs them. */
+void qemuSnapshotLeavePlan(qemuSnapshotPlan *plan,
+                           const qemuSnapshotSource *source);
+
+/* Takes those out that another domain uses, which qemuSnapshotDiscard() does
+ * itself: for telling beforehand. */
+gboolean qemuSnapshotLeaveForetell(qemuSnapshotPlan *plan, GError **error);
