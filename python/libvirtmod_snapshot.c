@@ -62,7 +62,7 @@ convertFlags(PyObject *object, void *ret_flags)
 }
 
 static PyObject *
-revertToSnapshotXML(PyObject *module, PyObject *args)
+revertToSnapshotXML(PyObject *Py_UNUSED(module), PyObject *args)
 {
     virDomainSnapshotPtr snapshot;
     const char *xml;
@@ -81,7 +81,7 @@ revertToSnapshotXML(PyObject *module, PyObject *args)
 }
 
 static PyObject *
-snapshotGetRevertXMLDesc(PyObject *module, PyObject *args)
+snapshotGetRevertXMLDesc(PyObject *Py_UNUSED(module), PyObject *args)
 {
     virDomainSnapshotPtr snapshot;
     const char *xml;

@@ -35,7 +35,7 @@ failAsLibvirt(GError **error)
 }
 
 static void
-ignoreError(void *opaque, virErrorPtr error)
+ignoreError(void *opaque G_GNUC_UNUSED, virErrorPtr error G_GNUC_UNUSED)
 {
 }
 

@@ -80,7 +80,7 @@ struct _upgradeAll {
 
 /* One that can't be looked at does not keep the others from it. */
 static gboolean
-upgradeDomain(virDomainPtr dom, void *opaque, GError **error)
+upgradeDomain(virDomainPtr dom, void *opaque, GError **error G_GNUC_UNUSED)
 {
     upgradeAll *all = opaque;
     g_autoptr(virDomainSnapshot) snap = NULL;

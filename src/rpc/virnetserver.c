@@ -262,7 +262,7 @@ listenerFail(virNetServer *server, int saved_errno)
 }
 
 static void
-listenerIn(guint32 events, void *opaque)
+listenerIn(guint32 events G_GNUC_UNUSED, void *opaque)
 {
     virNetServerListener *listener = opaque;
     virNetServer *server = listener->server;

@@ -43,7 +43,8 @@ static void addFilenames(nameFiles *files, JsonNode *node);
 
 /* Options may be nested, or have their path in their names. */
 static void
-addMember(JsonObject *object, const char *member, JsonNode *node, void *opaque)
+addMember(JsonObject *object G_GNUC_UNUSED, const char *member, JsonNode *node,
+          void *opaque)
 {
     nameFiles *files = opaque;
     gboolean filename = g_str_equal(member, "filename") ||
@@ -57,7 +58,8 @@ addMember(JsonObject *object, const char *member, JsonNode *node, void *opaque)
 }
 
 static void
-addElement(JsonArray *array, guint index, JsonNode *node, void *opaque)
+addElement(JsonArray *array G_GNUC_UNUSED, guint index G_GNUC_UNUSED, JsonNode *node,
+           void *opaque)
 {
     addFilenames(opaque, node);
 }

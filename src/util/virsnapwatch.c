@@ -85,7 +85,7 @@ watcherNextTurn(virSnapWatcher *watcher)
 }
 
 static gboolean
-watcherDispatch(GSource *source, GSourceFunc func, void *opaque)
+watcherDispatch(GSource *source, GSourceFunc func G_GNUC_UNUSED, void *opaque G_GNUC_UNUSED)
 {
     virSnapWatcher *watcher = ((watchSource *)source)->watcher;
     gboolean more = watcherTurn(watcher, 0);

@@ -45,8 +45,9 @@ struct _parseFault {
 
 /* libxml2 calls this at <!DOCTYPE, before it reads any declaration. */
 static void
-refuseDTD(void *opaque, const xmlChar *name, const xmlChar *external,
-          const xmlChar *system)
+refuseDTD(void *opaque, const xmlChar *name G_GNUC_UNUSED,
+          const xmlChar *external G_GNUC_UNUSED,
+          const xmlChar *system G_GNUC_UNUSED)
 {
     xmlParserCtxt *ctxt = opaque;
     parseFault *fault = ctxt->_private;

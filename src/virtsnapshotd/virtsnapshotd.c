@@ -165,13 +165,13 @@ daemonTaken(virNetServerClient *client, virNetTaken *taken, void *opaque)
 }
 
 static gboolean
-daemonEnded(virNetServerClient *client, void *opaque)
+daemonEnded(virNetServerClient *client, void *opaque G_GNUC_UNUSED)
 {
     return virtsnapshotdForwardEnded(client);
 }
 
 static void
-daemonClosed(virNetServerClient *client, void *opaque)
+daemonClosed(virNetServerClient *client, void *opaque G_GNUC_UNUSED)
 {
     virtsnapshotdForwardClosed(client);
 }
@@ -267,9 +267,9 @@ daemonFork(void)
 }
 
 static gboolean
-daemonSetUp(daemonState *state, const daemonOptions *options,
-            const virtsnapshotdConfig *config, const virtsnapshotdBackend *backend,
-            const char *run_dir, gboolean privileged, int ready_fd, GError **error)
+daemonSetUp(daemonState *state, const virtsnapshotdConfig *config,
+            const virtsnapshotdBackend *backend, const char *run_dir,
+            gboolean privileged, int ready_fd, GError **error)
 {
     if (g_mkdir_with_parents(run_dir, privileged ? 0755 : 0700) < 0) {
         virSnapErrorSetErrno(error, VIR_ERR_SYSTEM_ERROR, errno,
@@ -409,8 +409,7 @@ daemonRun(const daemonOptions *options, const virtsnapshotdConfig *config,
     state.dispatch = dispatch;
     state.server = server;
     daemonRaiseFileLimit();
-    if (!daemonSetUp(&state, options, config, backend, run_dir, privileged, ready_fd,
-                     error))
+    if (!daemonSetUp(&state, config, backend, run_dir, privileged, ready_fd, error))
         return FALSE;
 
     /* not before it is in the background: a thread does not survive that. A session's

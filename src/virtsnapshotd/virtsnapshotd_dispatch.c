@@ -207,7 +207,7 @@ workDone(void *opaque)
 }
 
 static void
-work(void *data, void *opaque)
+work(void *data, void *opaque G_GNUC_UNUSED)
 {
     dispatchCall *call = data;
 
@@ -240,7 +240,7 @@ callWork(dispatchCall *call)
 }
 
 static void
-callGranted(gboolean granted, void *opaque)
+callGranted(gboolean granted G_GNUC_UNUSED, void *opaque)
 {
     dispatchCall *call = opaque;
     virtsnapshotdDispatch *dispatch = call->dispatch;

@@ -91,7 +91,7 @@ readerEqual(const void *a, const void *b)
 }
 
 static gboolean
-readerIsOf(void *reader, void *seen, void *client)
+readerIsOf(void *reader, void *seen G_GNUC_UNUSED, void *client)
 {
     return ((eventReader *)reader)->client == client;
 }

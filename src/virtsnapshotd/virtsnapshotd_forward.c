@@ -237,7 +237,8 @@ forwardConnect(forwardClient *fc)
 
 /* In a thread of its own. libvirt knows how to start its daemon. */
 static void
-forwardStart(GTask *task, void *source, void *data, GCancellable *cancellable)
+forwardStart(GTask *task, void *source G_GNUC_UNUSED, void *data,
+             GCancellable *cancellable G_GNUC_UNUSED)
 {
     virConnectPtr conn = virConnectOpen(data);
 
@@ -247,7 +248,8 @@ forwardStart(GTask *task, void *source, void *data, GCancellable *cancellable)
 }
 
 static void
-forwardStarted(GObject *source, GAsyncResult *result, void *opaque)
+forwardStarted(GObject *source G_GNUC_UNUSED, GAsyncResult *result G_GNUC_UNUSED,
+               void *opaque)
 {
     virtsnapshotdForward *forward = opaque;
     g_autoptr(GList) waiting = g_hash_table_get_keys(forward->waiting);

@@ -67,7 +67,8 @@ runCalls(const char *uri, guint64 n_clients, guint64 calls)
 }
 
 static int
-dropBytes(virStreamPtr stream, const char *bytes, size_t len, void *opaque)
+dropBytes(virStreamPtr stream G_GNUC_UNUSED, const char *bytes G_GNUC_UNUSED, size_t len,
+          void *opaque G_GNUC_UNUSED)
 {
     return len;
 }

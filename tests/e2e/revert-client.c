@@ -24,7 +24,7 @@ static const GOptionEntry options[] = {
 };
 
 static void
-ignoreError(void *opaque, virErrorPtr error)
+ignoreError(void *opaque G_GNUC_UNUSED, virErrorPtr error G_GNUC_UNUSED)
 {
 }
 

@@ -19,7 +19,7 @@ struct _fixture {
 };
 
 static void
-setUp(fixture *f, const void *opaque)
+setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int fds[2];
 
@@ -30,7 +30,7 @@ setUp(fixture *f, const void *opaque)
 }
 
 static void
-tearDown(fixture *f, const void *opaque)
+tearDown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     qemuQMPFree(f->qmp);
     if (f->peer >= 0)
@@ -61,7 +61,7 @@ checkFails(fixture *f, virErrorNumber code, const char *fragment)
 }
 
 static void
-testSend(fixture *f, const void *opaque)
+testSend(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     char bytes[200] = "";
     JsonObject *arguments = json_object_new();
@@ -76,7 +76,7 @@ testSend(fixture *f, const void *opaque)
 }
 
 static void
-testReceive(fixture *f, const void *opaque)
+testReceive(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(JsonObject) one = NULL;
     g_autoptr(JsonObject) two = NULL;
@@ -100,7 +100,7 @@ sayByByte(void *opaque)
 }
 
 static void
-testSplit(fixture *f, const void *opaque)
+testSplit(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     GThread *thread = g_thread_new("peer", sayByByte, f);
     g_autoptr(JsonObject) message = qemuQMPReceive(f->qmp, NULL);
@@ -110,7 +110,7 @@ testSplit(fixture *f, const void *opaque)
 }
 
 static void
-testError(fixture *f, const void *opaque)
+testError(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(JsonObject) message = NULL;
     g_autoptr(JsonObject) odd = NULL;
@@ -128,7 +128,7 @@ testError(fixture *f, const void *opaque)
 }
 
 static void
-testOddMembers(fixture *f, const void *opaque)
+testOddMembers(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(JsonObject) message = NULL;
 
@@ -141,7 +141,7 @@ testOddMembers(fixture *f, const void *opaque)
 }
 
 static void
-testGarbage(fixture *f, const void *opaque)
+testGarbage(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     say(f, "not json\n[1]\n{\"a\":\n\xff\xfe\n\n");
     for (int i = 0; i < 4; i++)
@@ -149,7 +149,7 @@ testGarbage(fixture *f, const void *opaque)
 }
 
 static void
-testGone(fixture *f, const void *opaque)
+testGone(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     say(f, "{\"return\":");
     hangUp(f);
@@ -157,7 +157,7 @@ testGone(fixture *f, const void *opaque)
 }
 
 static void
-testGoneWhileSending(fixture *f, const void *opaque)
+testGoneWhileSending(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
 
@@ -178,7 +178,7 @@ sayWithoutEnd(void *opaque)
 }
 
 static void
-testTooLong(fixture *f, const void *opaque)
+testTooLong(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     GThread *thread = g_thread_new("peer", sayWithoutEnd, f);
 
@@ -188,7 +188,7 @@ testTooLong(fixture *f, const void *opaque)
 }
 
 static void
-testTimeout(fixture *f, const void *opaque)
+testTimeout(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     qemuQMPSetTimeout(f->qmp, 1);
     say(f, "{\"return\":");
@@ -197,7 +197,7 @@ testTimeout(fixture *f, const void *opaque)
 
 /* The time may have been spent on something else. */
 static void
-testAnsweredInTime(fixture *f, const void *opaque)
+testAnsweredInTime(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
 
@@ -222,7 +222,7 @@ sayLines(void *opaque)
 
 /* Who talks on does not get more time for it. */
 static void
-testTalksOn(fixture *f, const void *opaque)
+testTalksOn(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     GThread *thread = g_thread_new("peer", sayLines, f);
     g_autoptr(GError) error = NULL;
@@ -238,7 +238,7 @@ testTalksOn(fixture *f, const void *opaque)
 
 /* A peer that reads nothing must not hold a sender up. */
 static void
-testTimeoutWhileSending(fixture *f, const void *opaque)
+testTimeoutWhileSending(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *command = g_strnfill(1024 * 1024, 'x');
     g_autoptr(GError) error = NULL;

@@ -26,7 +26,7 @@ struct _fixture {
 };
 
 static void
-setUp(fixture *f, const void *opaque)
+setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     qemuSnapshotPlanDisk *disk = g_new0(qemuSnapshotPlanDisk, 1);
     qemuSnapshotPlanDiscard *discard = g_new0(qemuSnapshotPlanDiscard, 1);
@@ -69,7 +69,7 @@ setUp(fixture *f, const void *opaque)
 }
 
 static void
-tearDown(fixture *f, const void *opaque)
+tearDown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *damaged = g_strdup_printf("%s.damaged", f->file);
 
@@ -104,7 +104,7 @@ readBack(fixture *f, qemuSnapshotPlan **ret_plan, GError **error)
 }
 
 static void
-testThereAndBack(fixture *f, const void *opaque)
+testThereAndBack(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(qemuSnapshotJournal) journal = NULL;
     g_autoptr(qemuSnapshotPlan) plan = NULL;
@@ -152,7 +152,7 @@ testThereAndBack(fixture *f, const void *opaque)
 }
 
 static void
-testRecords(fixture *f, const void *opaque)
+testRecords(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(qemuSnapshotJournal) journal = NULL;
     g_autoptr(qemuSnapshotJournal) again = NULL;
@@ -209,7 +209,7 @@ checkTorn(fixture *f, const char *text, gsize len)
 
 /* The power failed while a record was written; the next one is whole again. */
 static void
-testTornRecord(fixture *f, const void *opaque)
+testTornRecord(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     checkTorn(f, "stop\nsta", 8);
     checkTorn(f, "stop\n\0\0\0\0\0\0", 11);
@@ -232,7 +232,7 @@ checkDamaged(fixture *f, const char *text, gsize len)
 
 /* Every byte counts up to the records: none may be missing, none be another. */
 static void
-testDamaged(fixture *f, const void *opaque)
+testDamaged(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *text = NULL;
     gsize len;
@@ -252,7 +252,7 @@ testDamaged(fixture *f, const void *opaque)
 }
 
 static void
-testUnknownRecord(fixture *f, const void *opaque)
+testUnknownRecord(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *text = NULL;
     g_autofree char *more = NULL;
@@ -265,7 +265,7 @@ testUnknownRecord(fixture *f, const void *opaque)
 
 /* Zeros are what the power failure left of the end, not of what is followed by more. */
 static void
-testZerosBetween(fixture *f, const void *opaque)
+testZerosBetween(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GString) more = NULL;
     g_autofree char *text = NULL;
@@ -292,7 +292,7 @@ checkForeign(fixture *f)
 }
 
 static void
-testForeign(fixture *f, const void *opaque)
+testForeign(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_assert_cmpint(mkfifo(f->file, 0600), ==, 0);
     checkForeign(f);
@@ -302,7 +302,7 @@ testForeign(fixture *f, const void *opaque)
 }
 
 static void
-testNone(fixture *f, const void *opaque)
+testNone(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(qemuSnapshotPlan) plan = NULL;
     g_autoptr(GPtrArray) uuids = qemuSnapshotJournalList(f->folder);
@@ -314,7 +314,7 @@ testNone(fixture *f, const void *opaque)
 }
 
 static void
-testListAndClear(fixture *f, const void *opaque)
+testListAndClear(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(qemuSnapshotJournal) journal = NULL;
     g_autoptr(qemuSnapshotPlan) plan = NULL;

@@ -52,7 +52,7 @@ virDomainSnapshotGetXMLDesc(virDomainSnapshotPtr snap, unsigned int flags)
 }
 
 static void
-setUp(fixture *f, const void *opaque)
+setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     f->conn = virConnectOpen("test:///default");
     g_assert_nonnull(f->conn);
@@ -63,7 +63,7 @@ setUp(fixture *f, const void *opaque)
 }
 
 static void
-tearDown(fixture *f, const void *opaque)
+tearDown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     left_to_delete = 0;
     virDomainFree(f->dom);
@@ -71,7 +71,7 @@ tearDown(fixture *f, const void *opaque)
 }
 
 static void
-testAll(fixture *f, const void *opaque)
+testAll(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) infos = qemuSnapshotReadInfos(f->dom, &error);
@@ -84,7 +84,7 @@ testAll(fixture *f, const void *opaque)
 
 /* It is not missed, and what came meanwhile isn't either. */
 static void
-testOneGoes(fixture *f, const void *opaque)
+testOneGoes(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(GPtrArray) infos = NULL;
@@ -97,7 +97,7 @@ testOneGoes(fixture *f, const void *opaque)
 }
 
 static void
-testAllGo(fixture *f, const void *opaque)
+testAllGo(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
 
@@ -109,7 +109,7 @@ testAllGo(fixture *f, const void *opaque)
 }
 
 static void
-ignoreError(void *opaque, virErrorPtr error)
+ignoreError(void *opaque G_GNUC_UNUSED, virErrorPtr error G_GNUC_UNUSED)
 {
 }
 

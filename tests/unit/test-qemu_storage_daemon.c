@@ -30,7 +30,7 @@ struct _fixture {
 };
 
 static void
-setUp(fixture *f, const void *opaque)
+setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *raw = NULL;
 
@@ -55,7 +55,7 @@ setUp(fixture *f, const void *opaque)
 }
 
 static void
-tearDown(fixture *f, const void *opaque)
+tearDown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GDir) dir = g_dir_open(f->folder, 0, NULL);
     const char *name;
@@ -132,7 +132,7 @@ standOnFirst(fixture *f, gsize disk)
 }
 
 static void
-testOne(fixture *f, const void *opaque)
+testOne(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
 
@@ -149,7 +149,7 @@ testOne(fixture *f, const void *opaque)
 }
 
 static void
-testFour(fixture *f, const void *opaque)
+testFour(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
 
@@ -163,7 +163,7 @@ testFour(fixture *f, const void *opaque)
 
 /* The chain says qcow2 of a raw base: the disk with it is named, no other. */
 static void
-testOtherFormat(fixture *f, const void *opaque)
+testOtherFormat(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     virSnapImage *image = g_ptr_array_index(f->overlays[2].chain, 0);
     g_autoptr(GError) error = NULL;
@@ -179,7 +179,7 @@ testOtherFormat(fixture *f, const void *opaque)
 }
 
 static void
-testBaseMissing(fixture *f, const void *opaque)
+testBaseMissing(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
 
@@ -193,7 +193,7 @@ testBaseMissing(fixture *f, const void *opaque)
 
 /* It is told of descriptors, and its reasons name them; ours name files. */
 static void
-testNamesFiles(fixture *f, const void *opaque)
+testNamesFiles(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
     g_autofree char *number = g_strdup_printf("'%d'", f->overlays[1].fd);
@@ -212,7 +212,7 @@ testNamesFiles(fixture *f, const void *opaque)
 }
 
 static void
-testNoBinary(fixture *f, const void *opaque)
+testNoBinary(fixture *f G_GNUC_UNUSED, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
 
@@ -222,7 +222,7 @@ testNoBinary(fixture *f, const void *opaque)
 }
 
 static void
-testEndsAtOnce(fixture *f, const void *opaque)
+testEndsAtOnce(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
 
@@ -241,7 +241,7 @@ script(fixture *f, const char *text)
 }
 
 static void
-testSaysWhy(fixture *f, const void *opaque)
+testSaysWhy(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *path = script(f, "#!/bin/sh\necho 'out of luck' >&2\nexit 1\n");
     g_autoptr(GError) error = NULL;
@@ -253,7 +253,7 @@ testSaysWhy(fixture *f, const void *opaque)
 
 /* It is given up after its time, and what it started is killed with it. */
 static void
-testHangs(fixture *f, const void *opaque)
+testHangs(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *path = script(f, "#!/bin/sh\nsleep 60 >$0.fifo\nexit 1\n");
     g_autofree char *fifo = g_strconcat(path, ".fifo", NULL);

@@ -43,7 +43,7 @@ setUp(fixture *f, const void *text)
 }
 
 static void
-tearDown(fixture *f, const void *text)
+tearDown(fixture *f, const void *text G_GNUC_UNUSED)
 {
     close(f->fds[0]);
     close(f->fds[1]);
@@ -88,7 +88,7 @@ waitEnded(qemuStorageProcess *process)
 }
 
 static void
-testWait(fixture *f, const void *text)
+testWait(fixture *f, const void *text G_GNUC_UNUSED)
 {
     qemuStorageProcess *process = start(f);
 
@@ -99,7 +99,7 @@ testWait(fixture *f, const void *text)
 }
 
 static void
-testGroup(fixture *f, const void *text)
+testGroup(fixture *f, const void *text G_GNUC_UNUSED)
 {
     qemuStorageProcess *process = start(f);
 

@@ -29,7 +29,7 @@ struct _fixture {
 };
 
 static void
-setUp(fixture *f, const void *opaque)
+setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     f->folder = g_dir_make_tmp("qemu_storage_spare-XXXXXX", NULL);
     f->script = g_build_filename(f->folder, "script", NULL);
@@ -39,7 +39,7 @@ setUp(fixture *f, const void *opaque)
 }
 
 static void
-tearDown(fixture *f, const void *opaque)
+tearDown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_remove(f->log);
     g_remove(f->script);
@@ -116,7 +116,7 @@ wantAndTake(qemuStorageSpare *spare)
 /* None is started before one is wanted, and none after, unless one is to be kept. It
  * can be used as long as what started it is there. */
 static void
-testTake(fixture *f, const void *opaque)
+testTake(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     qemuStorageSpare *spare = qemuStorageSpareNew(f->script, LONG);
     g_autoptr(qemuStorageDaemon) daemon = NULL;
@@ -133,7 +133,7 @@ testTake(fixture *f, const void *opaque)
 
 /* As many as are wanted at the same time, each of them once. */
 static void
-testTwo(fixture *f, const void *opaque)
+testTwo(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     qemuStorageSpare *spare = qemuStorageSpareNew(f->script, LONG);
     g_autoptr(qemuStorageDaemon) one = NULL;
@@ -149,7 +149,7 @@ testTwo(fixture *f, const void *opaque)
 }
 
 static void
-testKeep(fixture *f, const void *opaque)
+testKeep(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     qemuStorageSpare *spare = qemuStorageSpareNew(f->script, LONG);
     g_autoptr(qemuStorageDaemon) one G_GNUC_UNUSED = wantAndTake(spare);
@@ -165,7 +165,7 @@ testKeep(fixture *f, const void *opaque)
 
 /* One that was not needed after all serves the next. */
 static void
-testDrop(fixture *f, const void *opaque)
+testDrop(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     qemuStorageSpare *spare = qemuStorageSpareNew(f->script, LONG);
     g_autoptr(qemuStorageDaemon) daemon = NULL;
@@ -179,7 +179,7 @@ testDrop(fixture *f, const void *opaque)
 }
 
 static void
-testKilled(fixture *f, const void *opaque)
+testKilled(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     qemuStorageSpare *spare = qemuStorageSpareNew(f->script, LONG);
     g_autoptr(qemuStorageDaemon) daemon = NULL;
@@ -198,7 +198,7 @@ testKilled(fixture *f, const void *opaque)
 }
 
 static void
-testExpire(fixture *f, const void *opaque)
+testExpire(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     qemuStorageSpare *spare = qemuStorageSpareNew(f->script, 1);
 
@@ -210,7 +210,7 @@ testExpire(fixture *f, const void *opaque)
 }
 
 static void
-testFree(fixture *f, const void *opaque)
+testFree(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     qemuStorageSpare *spare = qemuStorageSpareNew(f->script, LONG);
     GPid pid;
@@ -224,7 +224,7 @@ testFree(fixture *f, const void *opaque)
 
 /* Whoever wants one is told why there is none, each time, and it may come to be. */
 static void
-testFailure(fixture *f, const void *opaque)
+testFailure(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     qemuStorageSpare *spare = qemuStorageSpareNew(f->script, LONG);
     g_autoptr(qemuStorageDaemon) daemon = NULL;
@@ -249,7 +249,7 @@ testFailure(fixture *f, const void *opaque)
 /* A start that nobody wanted, and that is still failing when one is wanted, is not the one
  * that was wanted. It has failed by then or has not: so it is tried often. */
 static void
-testFailureBefore(fixture *f, const void *opaque)
+testFailureBefore(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     qemuStorageSpare *spare = qemuStorageSpareNew(f->script, LONG);
 

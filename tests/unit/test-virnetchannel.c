@@ -38,7 +38,7 @@ struct _fixture {
 };
 
 static virNetChannelVerdict
-decide(const virNetMessageHeader *header, gsize payload_len, void *opaque)
+decide(const virNetMessageHeader *header, gsize payload_len G_GNUC_UNUSED, void *opaque)
 {
     fixture *f = opaque;
 
@@ -71,7 +71,7 @@ nearEnded(const char *reason, void *opaque)
 }
 
 static void
-farEnded(const char *reason, void *opaque)
+farEnded(const char *reason G_GNUC_UNUSED, void *opaque)
 {
     fixture *f = opaque;
 
@@ -87,7 +87,7 @@ static const virNetChannelFuncs far_funcs = {
 };
 
 static void
-setUp(fixture *f, const void *opaque)
+setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int near[2];
     int far[2];
@@ -106,7 +106,7 @@ setUp(fixture *f, const void *opaque)
 }
 
 static void
-tearDown(fixture *f, const void *opaque)
+tearDown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     virNetChannelClose(f->near);
     virNetChannelClose(f->far);
@@ -213,7 +213,7 @@ assertSame(const GByteArray *got, const GByteArray *expected)
 }
 
 static void
-testAnyPieces(fixture *f, const void *opaque)
+testAnyPieces(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GByteArray) all = g_byte_array_new();
     g_autoptr(GByteArray) got = g_byte_array_new();
@@ -252,7 +252,7 @@ newFile(ino_t *ret_inode)
 
 /* Each comes with its byte, also where all is sent before anything is read. */
 static void
-testDescriptors(fixture *f, const void *opaque)
+testDescriptors(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GByteArray) all = g_byte_array_new();
     g_autoptr(GArray) sent = g_array_new(FALSE, FALSE, sizeof(ino_t));
@@ -283,7 +283,7 @@ testDescriptors(fixture *f, const void *opaque)
 }
 
 static void
-testDescriptorsTaken(fixture *f, const void *opaque)
+testDescriptorsTaken(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GByteArray) one = message(TAKE, 5, 1, 0);
     g_autoptr(GArray) inodes = g_array_new(FALSE, FALSE, sizeof(ino_t));
@@ -316,7 +316,7 @@ checkEnded(fixture *f, const char *fragment)
 }
 
 static void
-testDescriptorOutOfPlace(fixture *f, const void *opaque)
+testDescriptorOutOfPlace(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GByteArray) one = message(PASS, 10, 0, 0);
     ino_t inode;
@@ -329,7 +329,7 @@ testDescriptorOutOfPlace(fixture *f, const void *opaque)
 }
 
 static void
-testDescriptorMissing(fixture *f, const void *opaque)
+testDescriptorMissing(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GByteArray) one = message(PASS, 10, 2, 0);
 
@@ -339,7 +339,7 @@ testDescriptorMissing(fixture *f, const void *opaque)
 }
 
 static void
-testDescriptorsAtOnce(fixture *f, const void *opaque)
+testDescriptorsAtOnce(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GByteArray) one = message(PASS, 10, 8, 0);
     int fds[8] = { 0, 0, 0, 0, 0, 0, 0, 0 };
@@ -350,7 +350,7 @@ testDescriptorsAtOnce(fixture *f, const void *opaque)
 }
 
 static void
-testTooManyDescriptors(fixture *f, const void *opaque)
+testTooManyDescriptors(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GByteArray) one = message(PASS, 10, 33, 0);
 
@@ -360,7 +360,7 @@ testTooManyDescriptors(fixture *f, const void *opaque)
 
 /* Messages of others come between those that are passed, never within one. */
 static void
-testSendBetween(fixture *f, const void *opaque)
+testSendBetween(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GByteArray) passed = message(PASS, 100, 0, 0);
     g_autoptr(GByteArray) own = message(PASS, 3, 0, 50);
@@ -395,7 +395,7 @@ checkSentAtOnce(fixture *f)
 }
 
 static void
-testSendWhileWaiting(fixture *f, const void *opaque)
+testSendWhileWaiting(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GByteArray) passed = message(PASS, 100, 0, 0);
     g_autoptr(GByteArray) waiting = message(WAIT, 10, 0, 0);
@@ -415,7 +415,7 @@ testSendWhileWaiting(fixture *f, const void *opaque)
 }
 
 static void
-testSendAfterHalfHead(fixture *f, const void *opaque)
+testSendAfterHalfHead(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GByteArray) passed = message(PASS, 100, 0, 0);
     g_autoptr(GByteArray) before = NULL;
@@ -433,7 +433,7 @@ testSendAfterHalfHead(fixture *f, const void *opaque)
 }
 
 static void
-testSkip(fixture *f, const void *opaque)
+testSkip(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GByteArray) skipped = message(SKIP, 3000, 0, 0);
     g_autoptr(GByteArray) passed = message(PASS, 9, 0, 1);
@@ -451,7 +451,7 @@ testSkip(fixture *f, const void *opaque)
 
 /* What is behind a message that waits does so, too. */
 static void
-testWait(fixture *f, const void *opaque)
+testWait(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GByteArray) waiting = message(WAIT, 10, 0, 0);
     g_autoptr(GByteArray) passed = message(PASS, 9, 0, 1);
@@ -474,7 +474,7 @@ testWait(fixture *f, const void *opaque)
 
 /* A backend that does not read stops the client, at a cost that is bounded. */
 static void
-testBackpressure(fixture *f, const void *opaque)
+testBackpressure(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GByteArray) one = message(PASS, 50000, 0, 0);
     g_autoptr(GByteArray) got = NULL;
@@ -497,7 +497,7 @@ testBackpressure(fixture *f, const void *opaque)
 
 /* The last words of one side reach the other. */
 static void
-testFinish(fixture *f, const void *opaque)
+testFinish(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree guint8 *much = g_malloc0(1 << 20);
     g_autoptr(GBytes) bytes = g_bytes_new(much, 1 << 20);
@@ -512,7 +512,7 @@ testFinish(fixture *f, const void *opaque)
 }
 
 static void
-testEnd(fixture *f, const void *opaque)
+testEnd(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GByteArray) one = message(PASS, 9, 0, 1);
     g_autoptr(GByteArray) got = NULL;
@@ -526,7 +526,7 @@ testEnd(fixture *f, const void *opaque)
 }
 
 static void
-testBadFraming(fixture *f, const void *opaque)
+testBadFraming(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_assert_cmpint(write(f->client, "GET / HTTP/1.1\r\nHost: nowhere\r\n", 31), ==, 31);
     checkEnded(f, "bytes");

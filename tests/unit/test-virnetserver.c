@@ -34,20 +34,21 @@ struct _fixture {
 };
 
 static virNetChannelVerdict
-decide(virNetServerClient *client, const virNetMessageHeader *header, gsize payload_len,
-       void *opaque)
+decide(virNetServerClient *client G_GNUC_UNUSED,
+       const virNetMessageHeader *header G_GNUC_UNUSED, gsize payload_len,
+       void *opaque G_GNUC_UNUSED)
 {
     return payload_len > LIMIT ? VIR_NET_CHANNEL_SKIP : VIR_NET_CHANNEL_TAKE;
 }
 
 static gboolean
-ended(virNetServerClient *client, void *opaque)
+ended(virNetServerClient *client G_GNUC_UNUSED, void *opaque G_GNUC_UNUSED)
 {
     return TRUE;
 }
 
 static void
-closed(virNetServerClient *client, void *opaque)
+closed(virNetServerClient *client G_GNUC_UNUSED, void *opaque)
 {
     ((fixture *)opaque)->closed++;
 }
@@ -82,7 +83,7 @@ becameIdle(void *opaque)
 }
 
 static void
-setUp(fixture *f, const void *opaque)
+setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     virNetServerConfig config = {
         .max_clients = 3, .max_client_calls = 2, .idle_timeout = 1,
@@ -101,7 +102,7 @@ setUp(fixture *f, const void *opaque)
 }
 
 static void
-tearDown(fixture *f, const void *opaque)
+tearDown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     virNetServerFree(f->server);
     g_ptr_array_unref(f->held);
@@ -173,7 +174,7 @@ countReplies(int fd)
 }
 
 static void
-testBytes(fixture *f, const void *opaque)
+testBytes(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GBytes) bytes = call(5);
     int fd = connectTo(f);
@@ -188,7 +189,7 @@ testBytes(fixture *f, const void *opaque)
 }
 
 static void
-testTwoAtOnce(fixture *f, const void *opaque)
+testTwoAtOnce(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int fd = connectTo(f);
 
@@ -200,7 +201,7 @@ testTwoAtOnce(fixture *f, const void *opaque)
 }
 
 static void
-testOverLimit(fixture *f, const void *opaque)
+testOverLimit(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int fd = connectTo(f);
 
@@ -220,7 +221,7 @@ testOverLimit(fixture *f, const void *opaque)
 }
 
 static void
-testBadFraming(fixture *f, const void *opaque)
+testBadFraming(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int bad = connectTo(f);
     int good = connectTo(f);
@@ -235,7 +236,7 @@ testBadFraming(fixture *f, const void *opaque)
 
 /* One too many waits until another goes. */
 static void
-testMaxClients(fixture *f, const void *opaque)
+testMaxClients(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int fds[4];
 
@@ -256,7 +257,7 @@ testMaxClients(fixture *f, const void *opaque)
 }
 
 static void
-testMaxCalls(fixture *f, const void *opaque)
+testMaxCalls(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int fd = connectTo(f);
 
@@ -272,7 +273,7 @@ testMaxCalls(fixture *f, const void *opaque)
 }
 
 static void
-testReplyToNobody(fixture *f, const void *opaque)
+testReplyToNobody(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int fd = connectTo(f);
 
@@ -287,7 +288,7 @@ testReplyToNobody(fixture *f, const void *opaque)
 }
 
 static void
-testStop(fixture *f, const void *opaque)
+testStop(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int fd = connectTo(f);
 
@@ -304,7 +305,7 @@ testStop(fixture *f, const void *opaque)
 }
 
 static void
-testIdle(fixture *f, const void *opaque)
+testIdle(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int fd = connectTo(f);
 
@@ -317,7 +318,7 @@ testIdle(fixture *f, const void *opaque)
 }
 
 static void
-testSocket(fixture *f, const void *opaque)
+testSocket(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     struct stat st;
     g_autoptr(GError) error = NULL;

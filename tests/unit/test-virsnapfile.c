@@ -25,7 +25,7 @@ struct _fixture {
 };
 
 static void
-setUp(fixture *f, const void *opaque)
+setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     f->folder = g_dir_make_tmp("virsnapfile-XXXXXX", NULL);
     f->file = g_build_filename(f->folder, "file", NULL);
@@ -34,7 +34,7 @@ setUp(fixture *f, const void *opaque)
 }
 
 static void
-tearDown(fixture *f, const void *opaque)
+tearDown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_remove(f->file);
     g_remove(f->other);
@@ -45,7 +45,7 @@ tearDown(fixture *f, const void *opaque)
 }
 
 static void
-testKey(fixture *f, const void *opaque)
+testKey(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *key = virSnapFileKey(f->file);
     g_autofree char *missing = virSnapFileKey(f->other);
@@ -102,7 +102,7 @@ checkCreate(fixture *f, mode_t mode, mode_t mask)
 }
 
 static void
-testCreate(fixture *f, const void *opaque)
+testCreate(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     const mode_t modes[] = { 0600, 0640, 0644, 0660, 0400 };
 
@@ -113,7 +113,7 @@ testCreate(fixture *f, const void *opaque)
 }
 
 static void
-testCreateExists(fixture *f, const void *opaque)
+testCreateExists(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     struct stat like;
     g_autoptr(GError) error = NULL;
@@ -127,7 +127,7 @@ testCreateExists(fixture *f, const void *opaque)
 }
 
 static void
-testCreateLink(fixture *f, const void *opaque)
+testCreateLink(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *target = g_build_filename(f->folder, "target", NULL);
     struct stat like;
@@ -141,7 +141,7 @@ testCreateLink(fixture *f, const void *opaque)
 
 /* One that was never named is gone with its descriptor. */
 static void
-testCreateUnnamed(fixture *f, const void *opaque)
+testCreateUnnamed(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     gboolean named = FALSE;
     struct stat like;
@@ -156,7 +156,7 @@ testCreateUnnamed(fixture *f, const void *opaque)
 }
 
 static void
-testID(fixture *f, const void *opaque)
+testID(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     virSnapFileID id, linked, by_fd;
     int fd = open(f->file, O_RDONLY | O_CLOEXEC);
@@ -188,7 +188,7 @@ checkResolved(const char *path, const char *folder, const char *name)
 }
 
 static void
-testResolve(fixture *f, const void *opaque)
+testResolve(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *through = g_build_filename(f->other, "..", "x", NULL);
     g_autofree char *inside = g_build_filename(f->other, "x", NULL);
@@ -206,7 +206,7 @@ testResolve(fixture *f, const void *opaque)
 }
 
 static void
-testResolveMissing(fixture *f, const void *opaque)
+testResolveMissing(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     const char *const cases[][2] = {
         { "/nonexistent/sub/x", "/nonexistent/sub/x" },
@@ -233,7 +233,7 @@ testResolveMissing(fixture *f, const void *opaque)
 
 /* ".." leads to the parent of what the link before it leads to. */
 static void
-testBeside(fixture *f, const void *opaque)
+testBeside(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *real = realpath(f->folder, NULL);
     g_autofree char *deep = g_build_filename(f->folder, "real", "deep", NULL);
@@ -268,7 +268,7 @@ testBeside(fixture *f, const void *opaque)
 
 /* A user can't give files away, nor root without the right to. */
 static void
-testCreateForeign(fixture *f, const void *opaque)
+testCreateForeign(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     struct stat like;
 
@@ -288,7 +288,7 @@ testCreateForeign(fixture *f, const void *opaque)
 }
 
 static void
-testSyncFolder(fixture *f, const void *opaque)
+testSyncFolder(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
 
@@ -310,7 +310,7 @@ inUse(const char *file)
 }
 
 static void
-testLock(fixture *f, const void *opaque)
+testLock(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     const struct {
         off_t byte;
@@ -338,7 +338,7 @@ testLock(fixture *f, const void *opaque)
 }
 
 static void
-testLockMissing(fixture *f, const void *opaque)
+testLockMissing(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
     gboolean in_use = 42;
@@ -350,7 +350,7 @@ testLockMissing(fixture *f, const void *opaque)
 
 /* What is no image is not even opened. */
 static void
-testOpenForeign(fixture *f, const void *opaque)
+testOpenForeign(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     struct inotify_event event;
@@ -373,7 +373,7 @@ testOpenForeign(fixture *f, const void *opaque)
 }
 
 static void
-testOpenImage(fixture *f, const void *opaque)
+testOpenImage(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
     char content[sizeof("content")] = "";

@@ -41,7 +41,7 @@ put64(guint8 *bytes, gsize offset, guint64 value)
 }
 
 static void
-setUp(fixture *f, const void *opaque)
+setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     f->folder = g_dir_make_tmp("virsnapqcow2-XXXXXX", NULL);
     f->bytes = g_malloc0(FILE_SIZE);
@@ -58,7 +58,7 @@ setUp(fixture *f, const void *opaque)
 }
 
 static void
-tearDown(fixture *f, const void *opaque)
+tearDown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GDir) dir = g_dir_open(f->folder, 0, NULL);
     const char *name;
@@ -116,7 +116,7 @@ checkRefused(fixture *f, gsize len, virErrorNumber code, const char *fragment)
 }
 
 static void
-testGood(fixture *f, const void *opaque)
+testGood(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *path = NULL;
     g_autoptr(virSnapImage) image = NULL;
@@ -133,7 +133,7 @@ testGood(fixture *f, const void *opaque)
 }
 
 static void
-testRaw(fixture *f, const void *opaque)
+testRaw(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *path = save(f, "raw", 1025);
     g_autoptr(virSnapImage) image = virSnapImageRead(path, "raw", NULL);
@@ -143,7 +143,7 @@ testRaw(fixture *f, const void *opaque)
 }
 
 static void
-testTruncated(fixture *f, const void *opaque)
+testTruncated(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     for (gsize len = 0; len < HEADER_LEN; len++)
         checkRefused(f, len, len < 4 ? VIR_ERR_CONFIG_UNSUPPORTED :
@@ -154,7 +154,7 @@ testTruncated(fixture *f, const void *opaque)
 }
 
 static void
-testFields(fixture *f, const void *opaque)
+testFields(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     const struct {
         gsize offset;
@@ -183,7 +183,7 @@ testFields(fixture *f, const void *opaque)
 }
 
 static void
-testBackingDamaged(fixture *f, const void *opaque)
+testBackingDamaged(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *name = g_strnfill(1024, 'x');
 
@@ -207,7 +207,7 @@ testBackingDamaged(fixture *f, const void *opaque)
 }
 
 static void
-testNotAnImage(fixture *f, const void *opaque)
+testNotAnImage(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *fifo = g_build_filename(f->folder, "fifo", NULL);
     g_autoptr(GError) error = NULL;
@@ -227,7 +227,7 @@ testNotAnImage(fixture *f, const void *opaque)
 }
 
 static void
-testChain(fixture *f, const void *opaque)
+testChain(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *raw = save(f, "raw", 512);
     g_autofree char *mid = NULL;
@@ -248,7 +248,7 @@ testChain(fixture *f, const void *opaque)
 }
 
 static void
-testChainKnown(fixture *f, const void *opaque)
+testChainKnown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *base = save(f, "base", FILE_SIZE);
     g_autofree char *top = NULL;
@@ -280,7 +280,7 @@ checkChainRefused(fixture *f, const char *backing, const char *format,
 }
 
 static void
-testChainRefused(fixture *f, const void *opaque)
+testChainRefused(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     checkChainRefused(f, "base", NULL, "format of its backing image 'base'");
     checkChainRefused(f, "json:{}", "raw", "not a plain file");
@@ -292,7 +292,7 @@ testChainRefused(fixture *f, const void *opaque)
 
 /* top, a, b, a: the length limit alone would name b */
 static void
-testChainLoop(fixture *f, const void *opaque)
+testChainLoop(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *a = NULL;
     g_autofree char *b = NULL;
@@ -308,7 +308,7 @@ testChainLoop(fixture *f, const void *opaque)
 
 /* The largest size that can be rounded up, and the next. */
 static void
-testSizeLimit(fixture *f, const void *opaque)
+testSizeLimit(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *path = NULL;
     g_autoptr(virSnapImage) image = NULL;
@@ -335,7 +335,7 @@ isBlank(fixture *f)
 }
 
 static void
-testBlank(fixture *f, const void *opaque)
+testBlank(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     const guint32 entries = (FILE_SIZE - L1_OFFSET) / 8;
 
@@ -379,7 +379,7 @@ checkBlankRefused(const char *path, virErrorNumber code, const char *fragment)
 }
 
 static void
-testBlankRefused(fixture *f, const void *opaque)
+testBlankRefused(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     const guint64 l1_max = 32 * 1024 * 1024;
     g_autofree char *path = NULL;
@@ -442,7 +442,7 @@ checkDataFile(fixture *f, const char *name, const char *expected)
 }
 
 static void
-testDataFile(fixture *f, const void *opaque)
+testDataFile(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *data = save(f, "data", 512);
     g_autofree char *colon = save(f, "da:ta", 512);
@@ -463,7 +463,7 @@ testDataFile(fixture *f, const void *opaque)
 }
 
 static void
-testDataFileRefused(fixture *f, const void *opaque)
+testDataFileRefused(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *missing = g_build_filename(f->folder, "missing", NULL);
     g_autofree char *slashes = g_strnfill(1024, '/');
@@ -503,7 +503,7 @@ testDataFileRefused(fixture *f, const void *opaque)
 }
 
 static void
-testMutations(fixture *f, const void *opaque)
+testMutations(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GRand) rand = g_rand_new_with_seed(4711);
     guint good = 0;
@@ -546,7 +546,7 @@ checkBelow(fixture *f, const char *name, const char *format, const char *backing
 }
 
 static void
-testBelow(fixture *f, const void *opaque)
+testBelow(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     setBacking(f, "json:{}", 7, "qcow2");
     checkBelow(f, "usual", "qcow2", "json:{}", "qcow2");
@@ -573,7 +573,7 @@ testBelow(fixture *f, const void *opaque)
 
 /* Far behind the header, as in an image with large clusters. */
 static void
-testBelowFar(fixture *f, const void *opaque)
+testBelowFar(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     put64(f->bytes, 8, 200000);
     put32(f->bytes, 16, 3);
@@ -593,7 +593,7 @@ checkNothingBelow(const char *path)
 }
 
 static void
-testBelowNothing(fixture *f, const void *opaque)
+testBelowNothing(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autofree char *fifo = g_build_filename(f->folder, "fifo", NULL);
 

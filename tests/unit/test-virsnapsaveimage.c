@@ -55,7 +55,7 @@ make(fixture *f, gsize description)
 }
 
 static void
-setUp(fixture *f, const void *opaque)
+setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_autoptr(GError) error = NULL;
 
@@ -66,7 +66,7 @@ setUp(fixture *f, const void *opaque)
 }
 
 static void
-tearDown(fixture *f, const void *opaque)
+tearDown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     if (g_remove(f->file) < 0)
         g_rmdir(f->file);
@@ -103,7 +103,7 @@ checkRefused(fixture *f, gssize len, const char *fragment)
 }
 
 static void
-testWhole(fixture *f, const void *opaque)
+testWhole(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     const gsize lengths[] = { 2, 3, 500, 60 * 1024, 70 * 1024, 1024 * 1024 };
 
@@ -114,7 +114,7 @@ testWhole(fixture *f, const void *opaque)
 }
 
 static void
-testTruncated(fixture *f, const void *opaque)
+testTruncated(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     for (gsize len = HEADER_LEN + strlen(XML) + 1; len < f->image->len; len++)
         g_assert_false(isWhole(f, len));
@@ -122,7 +122,7 @@ testTruncated(fixture *f, const void *opaque)
 
 /* The last that fits in a part that is read, the next, and the same of all. */
 static void
-testBounds(fixture *f, const void *opaque)
+testBounds(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     const gsize step = 64 * 1024;
     const gsize lengths[] = { step - 5, step - 4, 4 * step - 5, 4 * step - 4,
@@ -137,7 +137,7 @@ testBounds(fixture *f, const void *opaque)
 }
 
 static void
-testOtherLength(fixture *f, const void *opaque)
+testOtherLength(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     guint8 *last = f->image->data + f->image->len - 501;
 
@@ -154,7 +154,7 @@ testOtherLength(fixture *f, const void *opaque)
 
 /* What belongs to the definition is no part of the stream. */
 static void
-testWithinDefinition(fixture *f, const void *opaque)
+testWithinDefinition(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     gsize len = f->image->len;
 
@@ -169,21 +169,21 @@ testWithinDefinition(fixture *f, const void *opaque)
 
 /* The last byte alone proves nothing. */
 static void
-testBraceAtTheEnd(fixture *f, const void *opaque)
+testBraceAtTheEnd(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     f->image->data[2000] = '}';
     g_assert_false(isWhole(f, 2001));
 }
 
 static void
-testAppended(fixture *f, const void *opaque)
+testAppended(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_byte_array_append(f->image, (const guint8 *)"}", 1);
     g_assert_false(isWhole(f, f->image->len));
 }
 
 static void
-testCompressed(fixture *f, const void *opaque)
+testCompressed(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     putWord(f->image, 28, 1);
     g_assert_true(isWhole(f, 2000));
@@ -191,7 +191,7 @@ testCompressed(fixture *f, const void *opaque)
 }
 
 static void
-testHeader(fixture *f, const void *opaque)
+testHeader(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     checkRefused(f, 0, "not a save image");
     checkRefused(f, HEADER_LEN - 1, "not a save image");
@@ -212,7 +212,7 @@ testHeader(fixture *f, const void *opaque)
 }
 
 static void
-testNoFile(fixture *f, const void *opaque)
+testNoFile(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_assert_cmpint(g_remove(f->file), ==, 0);
     checkRefused(f, -1, "No such file");

@@ -22,14 +22,14 @@ struct _fixture {
 };
 
 static void
-setUp(fixture *f, const void *opaque)
+setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     f->events = virtsnapshotdEventsNew();
     virtsnapshotdEventsBegin(f->events, uuid);
 }
 
 static void
-tearDown(fixture *f, const void *opaque)
+tearDown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     virtsnapshotdEventsFree(f->events);
 }
@@ -82,14 +82,14 @@ isOfSnapshot(fixture *f, const void *reader, guint64 since, int callback)
 }
 
 static void
-testMeanwhile(fixture *f, const void *opaque)
+testMeanwhile(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_assert_true(isOfSnapshot(f, &client[0], 0, 1));
     g_assert_true(isOfSnapshot(f, &client[0], 0, 1));
 }
 
 static void
-testLate(fixture *f, const void *opaque)
+testLate(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     g_assert_true(isOfSnapshot(f, &client[0], 0, 1));
     virtsnapshotdEventsEnd(f->events, uuid, STARTED);
@@ -100,7 +100,7 @@ testLate(fixture *f, const void *opaque)
 
 /* Where libvirt itself says that it is from a snapshot, that was the revert's. */
 static void
-testSaidByLibvirt(fixture *f, const void *opaque)
+testSaidByLibvirt(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     virtsnapshotdEventsEnd(f->events, uuid, STARTED);
     g_assert_cmpint(rewrite(f, &client[0], 0, 1, VIR_DOMAIN_EVENT_STARTED_FROM_SNAPSHOT),
@@ -109,7 +109,7 @@ testSaidByLibvirt(fixture *f, const void *opaque)
 }
 
 static void
-testNotCaused(fixture *f, const void *opaque)
+testNotCaused(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     virtsnapshotdEventsEnd(f->events, uuid, 1u << VIR_DOMAIN_EVENT_STOPPED);
     g_assert_false(isOfSnapshot(f, &client[0], 0, 1));
@@ -117,7 +117,7 @@ testNotCaused(fixture *f, const void *opaque)
 
 /* Both callbacks of a client are told the same. */
 static void
-testCallbacks(fixture *f, const void *opaque)
+testCallbacks(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     virtsnapshotdEventsEnd(f->events, uuid, STARTED);
     g_assert_true(isOfSnapshot(f, &client[0], 0, 1));
@@ -128,7 +128,7 @@ testCallbacks(fixture *f, const void *opaque)
 
 /* A client that came after the end has no event of the revert. */
 static void
-testNewcomer(fixture *f, const void *opaque)
+testNewcomer(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     virtsnapshotdEventsEnd(f->events, uuid, STARTED);
     g_assert_false(isOfSnapshot(f, &client[0], virtsnapshotdEventsCount(f->events), 1));
@@ -139,7 +139,7 @@ testNewcomer(fixture *f, const void *opaque)
 
 /* Another that has its address is told as anyone is. */
 static void
-testForget(fixture *f, const void *opaque)
+testForget(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     virtsnapshotdEventsEnd(f->events, uuid, STARTED);
     g_assert_true(isOfSnapshot(f, &client[0], 0, 1));

@@ -39,7 +39,8 @@ struct _fixture {
 };
 
 static virNetChannelVerdict
-decide(virNetServerClient *client, const virNetMessageHeader *header, gsize payload_len,
+decide(virNetServerClient *client, const virNetMessageHeader *header,
+       gsize payload_len G_GNUC_UNUSED,
        void *opaque)
 {
     fixture *f = opaque;
@@ -71,13 +72,13 @@ take(virNetServerClient *client, virNetTaken *taken, void *opaque)
 }
 
 static gboolean
-ended(virNetServerClient *client, void *opaque)
+ended(virNetServerClient *client, void *opaque G_GNUC_UNUSED)
 {
     return virtsnapshotdForwardEnded(client);
 }
 
 static void
-closed(virNetServerClient *client, void *opaque)
+closed(virNetServerClient *client, void *opaque G_GNUC_UNUSED)
 {
     virtsnapshotdForwardClosed(client);
 }
@@ -105,7 +106,7 @@ connectTo(const char *path)
 }
 
 static void
-setUp(fixture *f, const void *opaque)
+setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     virtsnapshotdConfig config = { 0 };
     virNetServerConfig server = {
@@ -128,7 +129,7 @@ setUp(fixture *f, const void *opaque)
 }
 
 static void
-tearDown(fixture *f, const void *opaque)
+tearDown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     virNetServerFree(f->server);
     virtsnapshotdForwardFree(f->forward);
@@ -210,7 +211,7 @@ readProcedure(int fd)
 }
 
 static void
-testReply(fixture *f, const void *opaque)
+testReply(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int libvirt;
 
@@ -227,7 +228,7 @@ testReply(fixture *f, const void *opaque)
 }
 
 static void
-testClientGone(fixture *f, const void *opaque)
+testClientGone(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     putDeletion(f);
     close(f->client);
@@ -237,7 +238,7 @@ testClientGone(fixture *f, const void *opaque)
 }
 
 static void
-testLibvirtGone(fixture *f, const void *opaque)
+testLibvirtGone(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     putDeletion(f);
     close(acceptOne(f));
@@ -247,7 +248,7 @@ testLibvirtGone(fixture *f, const void *opaque)
 
 /* Also where the client, which does not read, is still there. */
 static void
-testLibvirtGoneWithClientUnread(fixture *f, const void *opaque)
+testLibvirtGoneWithClientUnread(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int libvirt, fd, size = 1;
     virNetChannel *channel;
@@ -269,7 +270,7 @@ testLibvirtGoneWithClientUnread(fixture *f, const void *opaque)
 
 /* A connection that nobody accepts takes all the room that there is. */
 static void
-testNoRoom(fixture *f, const void *opaque)
+testNoRoom(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int second = connectTo(f->path);
     int libvirt;
@@ -288,7 +289,7 @@ testNoRoom(fixture *f, const void *opaque)
 }
 
 static void
-testGoneWhileThereIsNoRoom(fixture *f, const void *opaque)
+testGoneWhileThereIsNoRoom(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     int second = connectTo(f->path);
     int third = connectTo(f->path);

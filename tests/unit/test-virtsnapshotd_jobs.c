@@ -26,7 +26,7 @@ struct _letter {
 };
 
 static void
-setUp(fixture *f, const void *opaque)
+setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     const char *const folders[] = { NULL };
 
@@ -37,7 +37,7 @@ setUp(fixture *f, const void *opaque)
 }
 
 static void
-tearDown(fixture *f, const void *opaque)
+tearDown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     virtsnapshotdJobsFree(f->jobs);
     qemuSnapshotDriverFree(f->driver);
@@ -68,7 +68,7 @@ gone(fixture *f)
                          &letter_##letter_name)
 
 static void
-testOrder(fixture *f, const void *opaque)
+testOrder(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     ADD_JOB(f, mine, EXCLUSIVE, a);
     ADD_JOB(f, mine, PATIENT, b);
@@ -84,7 +84,7 @@ testOrder(fixture *f, const void *opaque)
 
 /* It waits as others do until it is allowed, and then for none of those. */
 static void
-testAbort(fixture *f, const void *opaque)
+testAbort(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     ADD_JOB(f, mine, EXCLUSIVE, a);
     ADD_JOB(f, mine, PATIENT, b);
@@ -100,7 +100,7 @@ testAbort(fixture *f, const void *opaque)
 
 /* What was allowed of one holder is not allowed of the next. */
 static void
-testAbortOfTheNext(fixture *f, const void *opaque)
+testAbortOfTheNext(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     ADD_JOB(f, mine, EXCLUSIVE, a);
     virtsnapshotdJobsAllowAbort(f->jobs, mine);

@@ -39,7 +39,7 @@ struct _qemuSnapshotDriver {
 
 /* Errors are returned to callers; libvirt need not print them, too. */
 static void
-driverIgnoreError(void *opaque, virErrorPtr error)
+driverIgnoreError(void *opaque G_GNUC_UNUSED, virErrorPtr error G_GNUC_UNUSED)
 {
 }
 

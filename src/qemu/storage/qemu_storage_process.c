@@ -114,7 +114,7 @@ qemuStorageProcessWait(qemuStorageProcess *process)
 }
 
 static void
-processReaped(GPid pid, int status, void *opaque)
+processReaped(GPid pid G_GNUC_UNUSED, int status G_GNUC_UNUSED, void *opaque G_GNUC_UNUSED)
 {
 }
 
