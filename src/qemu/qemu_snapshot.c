@@ -10,10 +10,10 @@
 #include "config.h"
 
 #include "qemu_snapshot.h"
-#include "qemu_snapshot_leave.h"
 #include "qemu_snapshot_planner.h"
 #include "qemu_snapshot_recover.h"
 #include "qemu_snapshot_steps.h"
+#include "qemu_snapshot_read.h"
 #include "snapshot_conf.h"
 #include "virsnaperror.h"
 #include "virsnapfault.h"
@@ -103,7 +103,7 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *reques
 
     g_debug("domain '%s', snapshot '%s': plan", request->domain, request->snapshot);
     qemuSnapshotOverlaysPrepare(overlays);
-    if (!(plan = qemuSnapshotPlannerMake(driver, request, error)))
+    if (!(plan = qemuSnapshotPlannerMake(driver, request, FALSE, error)))
         return FALSE;
 
     state.plan = plan;
@@ -169,10 +169,8 @@ char *
 qemuSnapshotGetRevertDesc(qemuSnapshotDriver *driver,
                           const qemuSnapshotRequest *request, GError **error)
 {
-    g_autoptr(qemuSnapshotPlan) plan = qemuSnapshotPlannerMake(driver, request, error);
+    g_autoptr(qemuSnapshotPlan) plan =
+        qemuSnapshotPlannerMake(driver, request, TRUE, error);
 
-    if (!plan || !qemuSnapshotLeaveForetell(plan, error))
-        return NULL;
-
-    return qemuSnapshotPlanFormat(plan);
+    return plan ? qemuSnapshotPlanFormat(plan) : NULL;
 }

@@ -10,8 +10,9 @@
 
 #include "config.h"
 
+#include "domain_conf.h"
 #include "qemu_snapshot_libvirt.h"
-#include "qemu_snapshot_tree.h"
+#include "qemu_snapshot_read.h"
 #include "qemu_snapshot_upgrade.h"
 #include "snapshot_conf.h"
 #include "virsnaperror.h"

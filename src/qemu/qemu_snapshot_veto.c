@@ -2,13 +2,13 @@
  *
  * qemu_snapshot_veto.c: whether libvirt may delete a snapshot
  *
- * libvirt deletes an external snapshot by committing its overlay into the image
+ * libvirt deletes an external snapshot by committing an overlay into the image
  * below, which holds the snapshot's state, and removing the overlay. It looks at the
  * chain that the domain stands on now and at no other: what stands on the lower image
  * but not by way of the overlay is changed without a word, and what else stands on the
  * overlay loses it. After a revert there is such another branch.
  *
- * So each chain that something needs, as it is now, is held against what the commit
+ * So all that stands on either image, as it is now, is held against what the commit
  * would do to it.
  *
  * Of a snapshot that is not the current one and has no children a libvirt that reverts
@@ -18,163 +18,44 @@
 
 #include "config.h"
 
-#include <string.h>
-
-#include "qemu_snapshot_veto.h"
+#include "domain_conf.h"
 #include "qemu_snapshot_libvirt.h"
-#include "qemu_snapshot_tree.h"
+#include "qemu_snapshot_read.h"
+#include "qemu_snapshot_veto.h"
 #include "snapshot_conf.h"
 #include "virsnaperror.h"
-#include "virsnapfile.h"
 
-/* A chain that must show the same as before. */
-typedef struct _deleteChain deleteChain;
-struct _deleteChain {
-    GPtrArray *images;      /* file keys, from the top */
-    char *owner;            /* as it is called in messages */
-    gboolean own;           /* the domain's own, or of its snapshots */
-    char *snapshot;         /* NULL: not one's */
-    gboolean internal;      /* its state is kept within the topmost image */
-};
-
-typedef struct _deleteState deleteState;
-struct _deleteState {
+typedef struct _vetoState vetoState;
+struct _vetoState {
+    qemuSnapshotDriver *driver;
     virDomainPtr dom;
+    char *uuid;
     const char *snapshot;   /* that the call names */
     GPtrArray *infos;       /* of virDomainSnapshotInfo: the domain's snapshots */
     GHashTable *deleted;    /* set of names */
-    GPtrArray *chains;      /* of deleteChain */
     GPtrArray *disks;       /* of the definition that libvirt works on */
+    GPtrArray *asked;       /* of char *: the files that are asked about */
+    qemuHolders *holders;
     gboolean removes_states;
 };
 
 static void
-deleteChainFree(void *opaque)
-{
-    deleteChain *chain = opaque;
-
-    g_ptr_array_unref(chain->images);
-    g_free(chain->owner);
-    g_free(chain->snapshot);
-    g_free(chain);
-}
-
-static void
-deleteStateClear(deleteState *state)
+vetoStateClear(vetoState *state)
 {
     g_clear_pointer(&state->dom, virDomainFree);
+    g_clear_pointer(&state->uuid, g_free);
     g_clear_pointer(&state->infos, g_ptr_array_unref);
     g_clear_pointer(&state->deleted, g_hash_table_unref);
-    g_clear_pointer(&state->chains, g_ptr_array_unref);
     g_clear_pointer(&state->disks, g_ptr_array_unref);
+    g_clear_pointer(&state->asked, g_ptr_array_unref);
+    g_clear_pointer(&state->holders, qemuHoldersFree);
 }
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(deleteState, deleteStateClear)
-
-/* What there is */
-
-static GPtrArray *
-readChain(const deleteState *state, const virDomainDisk *disk, const char *owner,
-          GError **error)
-{
-    g_autoptr(GError) cause = NULL;
-    GPtrArray *images =
-        qemuSnapshotReadChain(virDomainGetConnect(state->dom), disk, &cause);
-
-    if (!images)
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
-                    _("cannot delete snapshot '%s': it can't be told what disk '%s' of "
-                      "%s stands on: %s"), state->snapshot, disk->target, owner,
-                    cause->message);
-    return images;
-}
-
-static gboolean
-addChains(deleteState *state, GPtrArray *disks, const char *owner, gboolean own,
-          const virDomainSnapshotInfo *info, GError **error)
-{
-    for (guint i = 0; i < disks->len; i++) {
-        const virDomainDisk *disk = g_ptr_array_index(disks, i);
-        g_autoptr(GPtrArray) images = readChain(state, disk, owner, error);
-        deleteChain *chain;
-
-        if (!images)
-            return FALSE;
-        if (images->len == 0)
-            continue;
-        chain = g_new0(deleteChain, 1);
-        chain->images = g_steal_pointer(&images);
-        chain->owner = g_strdup(owner);
-        chain->own = own;
-        chain->snapshot = info ? g_strdup(info->name) : NULL;
-        chain->internal = info &&
-            virDomainSnapshotInfoGetLocation(info, disk->target, disk->file) ==
-            VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL;
-        g_ptr_array_add(state->chains, chain);
-    }
-
-    return TRUE;
-}
-
-static gboolean
-addSnapshot(deleteState *state, const virDomainSnapshotInfo *info, const char *domain,
-            gboolean own, GError **error)
-{
-    g_autofree char *owner = own ?
-        g_strdup_printf(_("snapshot '%s'"), info->name) :
-        g_strdup_printf(_("snapshot '%s' of domain '%s'"), info->name, domain);
-
-    for (int inactive = 0; inactive < 2; inactive++) {
-        g_autoptr(GPtrArray) disks =
-            virDomainSnapshotInfoGetDisks(info, inactive, error);
-
-        if (!disks || !addChains(state, disks, owner, own, info, error))
-            return FALSE;
-    }
-
-    return TRUE;
-}
-
-static gboolean
-addDomain(deleteState *state, virDomainPtr dom, GPtrArray *infos, gboolean own,
-          GError **error)
-{
-    const char *name = virDomainGetName(dom);
-    g_autofree char *owner = g_strdup_printf(_("domain '%s'"), name);
-    unsigned int last = virDomainIsActive(dom) == 0 ? 0 : VIR_DOMAIN_XML_INACTIVE;
-
-    for (unsigned int flags = 0; flags <= last; flags += VIR_DOMAIN_XML_INACTIVE) {
-        g_autoptr(GPtrArray) disks = qemuSnapshotReadDisks(dom, flags, NULL, error);
-
-        if (!disks || !addChains(state, disks, owner, own, NULL, error))
-            return FALSE;
-        if (own && flags == 0)
-            state->disks = g_steal_pointer(&disks);
-    }
-
-    for (guint i = 0; i < infos->len; i++) {
-        const virDomainSnapshotInfo *info = g_ptr_array_index(infos, i);
-
-        if (own && g_hash_table_contains(state->deleted, info->name))
-            continue;
-        if (!addSnapshot(state, info, name, own, error))
-            return FALSE;
-    }
-
-    return TRUE;
-}
-
-static gboolean
-addOther(virDomainPtr dom, void *opaque, GError **error)
-{
-    g_autoptr(GPtrArray) infos = qemuSnapshotReadInfos(dom, error);
-
-    return infos && addDomain(opaque, dom, infos, FALSE, error);
-}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(vetoState, vetoStateClear)
 
 /* What goes */
 
 static gboolean
-isDescendant(const deleteState *state, const char *name, const char *ancestor)
+vetoIsDescendant(const vetoState *state, const char *name, const char *ancestor)
 {
     const virDomainSnapshotInfo *info = qemuSnapshotFindInfo(state->infos, name);
 
@@ -189,7 +70,7 @@ isDescendant(const deleteState *state, const char *name, const char *ancestor)
 }
 
 static void
-chooseDeleted(deleteState *state, const qemuSnapshotRequest *request)
+vetoChooseDeleted(vetoState *state, const qemuSnapshotRequest *request)
 {
     gboolean children = request->flags & (VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN |
                                           VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN_ONLY);
@@ -201,189 +82,244 @@ chooseDeleted(deleteState *state, const qemuSnapshotRequest *request)
     for (guint i = 0; children && i < state->infos->len; i++) {
         const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
 
-        if (isDescendant(state, info->name, request->snapshot))
+        if (vetoIsDescendant(state, info->name, request->snapshot))
             g_hash_table_add(state->deleted, g_strdup(info->name));
     }
 }
 
-/* Whether it is so */
+/* What one deletion does to one disk. */
+typedef struct _vetoCommit vetoCommit;
+struct _vetoCommit {
+    const vetoState *state;
+    const char *snapshot;              /* that is deleted */
+    const char *file;                  /* the overlay, which is removed */
+    const qemuHoldersImage *overlay;
+    const qemuHoldersImage *above;     /* gets a new backing image; NULL: nothing does */
+    const qemuHoldersImage *base;      /* written to; NULL: not in the chain, so that
+                                        * nothing is committed */
+};
 
-static const char *
-imageAt(const deleteChain *chain, guint index)
+/* Those that go with it, and programs, which are libvirt's to find. */
+static gboolean
+vetoIsDeleted(const vetoState *state, const qemuHolder *holder)
 {
-    return index < chain->images->len ? g_ptr_array_index(chain->images, index) : NULL;
+    return holder->kind == QEMU_HOLDER_PROGRAM ||
+        (holder->kind == QEMU_HOLDER_SNAPSHOT &&
+         g_strcmp0(holder->uuid, state->uuid) == 0 &&
+         g_hash_table_contains(state->deleted, holder->snapshot));
 }
 
 static gboolean
-findImage(const deleteChain *chain, const char *key, guint *ret_index)
+vetoIsInternal(const qemuHolder *holder)
 {
-    return key && g_ptr_array_find_with_equal_func(chain->images, key, g_str_equal,
-                                                   ret_index);
+    return holder->kind == QEMU_HOLDER_SNAPSHOT &&
+        holder->location == VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL;
 }
-
-/* What one commit does. */
-typedef struct _deleteCommit deleteCommit;
-struct _deleteCommit {
-    const char *snapshot;    /* that is deleted */
-    const char *file;        /* the overlay, as the snapshot names it */
-    char *overlay;           /* keys: removed */
-    const char *above;       /* gets a new backing image; NULL: nothing is there */
-    const char *base;        /* written to; NULL: not in the chain, so not committed */
-};
 
 /* The overlay goes: those right above it in the domain's own chain are told, and so
  * are the snapshots below the deleted one whose state is in it. */
 static gboolean
-losesOverlay(const deleteState *state, const deleteChain *chain,
-             const deleteCommit *commit, guint at)
+vetoIgnoreOfOverlay(const qemuHolder *holder, qemuHolderPlace place, const void *opaque)
 {
-    if (!commit->base || (chain->internal && at == 0))
+    const vetoCommit *commit = opaque;
+    gboolean own = g_strcmp0(holder->uuid, commit->state->uuid) == 0;
+
+    if (vetoIsDeleted(commit->state, holder))
         return TRUE;
-    if (at > 0)
-        return g_strcmp0(imageAt(chain, at - 1), commit->above) != 0;
 
-    return !chain->own || (chain->snapshot ?
-                           !isDescendant(state, chain->snapshot, commit->snapshot) :
-                           commit->above != NULL);
+    switch (place) {
+    case QEMU_HOLDER_MAYBE:
+        return FALSE;
+    case QEMU_HOLDER_BELOW:
+        return commit->base && commit->above &&
+            qemuHolderHasPair(holder, commit->above, commit->overlay);
+    case QEMU_HOLDER_AT_TOP:
+        if (!commit->base || vetoIsInternal(holder) || !own)
+            return FALSE;
+        return holder->kind == QEMU_HOLDER_SNAPSHOT ?
+            vetoIsDescendant(commit->state, holder->snapshot, commit->snapshot) :
+            !commit->above;
+    }
+
+    return FALSE;
 }
 
-typedef enum {
-    CHAIN_IS_UNTOUCHED,
-    CHAIN_LOSES_OVERLAY,
-    CHAIN_IS_CHANGED,
-} chainFate;
-
-static chainFate
-foresee(const deleteState *state, const deleteChain *chain, const deleteCommit *commit)
+/* The base is changed for those that stand on it but not by way of the overlay. An internal
+ * state is in its image, whatever else is written there. */
+static gboolean
+vetoIgnoreOfBase(const qemuHolder *holder, qemuHolderPlace place, const void *opaque)
 {
-    guint at;
+    const vetoCommit *commit = opaque;
 
-    if (findImage(chain, commit->overlay, &at))
-        return losesOverlay(state, chain, commit, at) ? CHAIN_LOSES_OVERLAY :
-            CHAIN_IS_UNTOUCHED;
+    if (vetoIsDeleted(commit->state, holder))
+        return TRUE;
 
-    /* an internal one is in its image, whatever else is written there */
-    if (!findImage(chain, commit->base, &at) || (chain->internal && at == 0))
-        return CHAIN_IS_UNTOUCHED;
+    switch (place) {
+    case QEMU_HOLDER_MAYBE:
+        return FALSE;
+    case QEMU_HOLDER_BELOW:
+        return qemuHolderHasPair(holder, commit->overlay, commit->base);
+    case QEMU_HOLDER_AT_TOP:
+        return vetoIsInternal(holder);
+    }
 
-    return CHAIN_IS_CHANGED;
+    return FALSE;
 }
 
 static void
-addOwner(GString *owners, const char *owner)
+vetoSetUnknown(GError **error, const char *snapshot, const char *why)
 {
-    if (strstr(owners->str, owner))
-        return;
-    if (owners->len > 0)
-        g_string_append(owners, ", ");
-    g_string_append(owners, owner);
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                _("cannot delete snapshot '%s': %s"), snapshot, why);
+}
+
+static gboolean
+vetoCheckNobody(const vetoState *state, const char *path, qemuHoldersIgnore ignore,
+                const void *opaque, char **ret_who, GError **error)
+{
+    qemuHoldersQuestion question = {
+        .path = path, .purpose = QEMU_HOLDERS_DELETE, .uuid = state->uuid,
+        .ignore = ignore, .opaque = opaque,
+    };
+    g_autofree char *who = NULL;
+
+    switch (qemuHoldersAsk(state->holders, &question, &who, NULL)) {
+    case QEMU_HOLDERS_NOBODY:
+        return TRUE;
+    case QEMU_HOLDERS_SOMEBODY:
+        *ret_who = g_steal_pointer(&who);
+        return FALSE;
+    case QEMU_HOLDERS_UNKNOWN:
+        vetoSetUnknown(error, state->snapshot, who);
+        return FALSE;
+    }
+
+    return FALSE;
 }
 
 static void
-setNeeded(GError **error, const char *snapshot, const char *file, const GString *owners)
+vetoSetNeeded(GError **error, const char *snapshot, const char *file, const char *who)
 {
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
                 _("cannot delete snapshot '%s': image '%s' would be removed, which is "
-                  "needed by %s"), snapshot, file, owners->str);
+                  "needed by %s"), snapshot, file, who);
 }
 
 static gboolean
-checkCommit(const deleteState *state, const deleteCommit *commit, GError **error)
+vetoCheckCommit(const vetoCommit *commit, GError **error)
 {
-    g_autoptr(GString) losers = g_string_new(NULL);
-    g_autoptr(GString) changed = g_string_new(NULL);
+    g_autofree char *who = NULL;
 
-    for (guint i = 0; i < state->chains->len; i++) {
-        const deleteChain *chain = g_ptr_array_index(state->chains, i);
-        chainFate fate = foresee(state, chain, commit);
-
-        if (fate != CHAIN_IS_UNTOUCHED)
-            addOwner(fate == CHAIN_LOSES_OVERLAY ? losers : changed, chain->owner);
+    if (commit->base &&
+        !vetoCheckNobody(commit->state, qemuHoldersImagePath(commit->base),
+                         vetoIgnoreOfBase, commit, &who, error)) {
+        if (who)
+            g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                        _("cannot delete snapshot '%s': image '%s' would be merged into "
+                          "the one below it, which is needed as it is by %s"),
+                        commit->snapshot, commit->file, who);
+        return FALSE;
     }
 
-    if (changed->len > 0)
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
-                    _("cannot delete snapshot '%s': image '%s' would be merged into the "
-                      "one below it, which is needed as it is by %s"), commit->snapshot,
-                    commit->file, changed->str);
-    else if (losers->len > 0)
-        setNeeded(error, commit->snapshot, commit->file, losers);
+    if (vetoCheckNobody(commit->state, commit->file, vetoIgnoreOfOverlay, commit, &who,
+                        error))
+        return TRUE;
 
-    return changed->len == 0 && losers->len == 0;
+    if (who)
+        vetoSetNeeded(error, commit->snapshot, commit->file, who);
+    return FALSE;
+}
+
+/* Reading */
+
+static void
+vetoAsk(vetoState *state, const char *path)
+{
+    if (path && !g_ptr_array_find_with_equal_func(state->asked, path, g_str_equal, NULL))
+        g_ptr_array_add(state->asked, g_strdup(path));
 }
 
 static gboolean
-checkOverlay(const deleteState *state, const virDomainSnapshotInfo *info,
-             const virDomainSnapshotDisk *entry, GError **error)
+vetoRead(vetoState *state, GError **error)
+{
+    virConnectPtr conn = virDomainGetConnect(state->dom);
+    g_autoptr(GPtrArray) list = g_ptr_array_new();
+
+    for (guint i = 0; i < state->asked->len; i++)
+        g_ptr_array_add(list, g_ptr_array_index(state->asked, i));
+    g_ptr_array_add(list, NULL);
+
+    qemuHoldersFree(state->holders);
+    state->holders = qemuHoldersRead(qemuSnapshotDriverHolders(state->driver), conn,
+                                     (const char *const *)list->pdata, error);
+    return state->holders != NULL;
+}
+
+/* The domain's own chain of the disk, as libvirt looks at it: from the top, or what is
+ * known of it. */
+static GPtrArray *
+vetoOwnChain(const vetoState *state, const char *target)
+{
+    const virDomainDisk *disk = virDomainDisksFind(state->disks, target);
+    GPtrArray *chain = g_ptr_array_new();
+    const qemuHoldersImage *image = disk && (disk->file || disk->dev) ?
+        qemuHoldersFind(state->holders, disk->file ? disk->file : disk->dev) : NULL;
+
+    while (image && !g_ptr_array_find(chain, image, NULL)) {
+        g_ptr_array_add(chain, (void *)image);
+        image = qemuHoldersImageBacking(image);
+    }
+
+    return chain;
+}
+
+static gboolean
+vetoCheckOverlay(const vetoState *state, const virDomainSnapshotInfo *info,
+                 const virDomainSnapshotDisk *entry, GError **error)
 {
     const char *file = entry->file ? entry->file : entry->dev;
-    g_autofree char *key = virSnapFileKey(file);
-    const virDomainDisk *disk = virDomainDisksFind(state->disks, entry->name);
-    g_autoptr(GPtrArray) images = disk ?
-        readChain(state, disk, _("the domain"), error) : g_ptr_array_new();
-    deleteChain now = { .images = images };
-    deleteCommit commit = {
-        .snapshot = info->name, .file = file, .overlay = key,
+    g_autoptr(GPtrArray) chain = vetoOwnChain(state, entry->name);
+    vetoCommit commit = {
+        .state = state, .snapshot = info->name, .file = file,
+        .overlay = qemuHoldersFind(state->holders, file),
     };
     guint at;
 
-    if (!images)
-        return FALSE;
-    if (findImage(&now, key, &at)) {
-        commit.above = at > 0 ? imageAt(&now, at - 1) : NULL;
-        commit.base = imageAt(&now, at + 1);
+    if (commit.overlay && g_ptr_array_find(chain, commit.overlay, &at)) {
+        commit.above = at > 0 ? g_ptr_array_index(chain, at - 1) : NULL;
+        commit.base = at + 1 < chain->len ? g_ptr_array_index(chain, at + 1) : NULL;
     }
 
-    return checkCommit(state, &commit, error);
+    return vetoCheckCommit(&commit, error);
 }
 
-/* An overlay that a revert left in its place stands on the state, too. */
 static gboolean
-addKeptOverlay(GString *owners, const virDomainSnapshotDisk *entry, const char *key,
-               GError **error)
+vetoIgnoreOfState(const qemuHolder *holder, qemuHolderPlace place G_GNUC_UNUSED,
+                  const void *opaque)
 {
-    g_autofree char *owner = g_strdup_printf(_("overlay '%s'"), entry->file);
-    g_autoptr(GPtrArray) images = qemuSnapshotReadOverlayChain(entry->file, error);
-    deleteChain kept = { .images = images };
-    guint at;
-
-    if (!images)
-        return FALSE;
-    if (findImage(&kept, key, &at))
-        addOwner(owners, owner);
-    return TRUE;
+    return vetoIsDeleted(opaque, holder);
 }
 
+/* An overlay that a revert left in its place stands on the state, too: it is found as an
+ * image of the folder, or by the name that the snapshot has for it. */
 static gboolean
-checkState(const deleteState *state, const virDomainSnapshotInfo *info,
-           const virDomainSnapshotDisk *entry, GPtrArray *then_disks, GError **error)
+vetoCheckState(const vetoState *state, const virDomainSnapshotInfo *info,
+               const virDomainSnapshotDisk *entry, GPtrArray *then_disks, GError **error)
 {
     const virDomainDisk *disk = virDomainDisksFind(then_disks, entry->name);
-    g_autoptr(GString) owners = g_string_new(NULL);
-    g_autoptr(GPtrArray) then = disk ?
-        readChain(state, disk, _("the snapshot"), error) : g_ptr_array_new();
-    guint at;
+    const char *file = disk ? (disk->file ? disk->file : disk->dev) : NULL;
+    g_autofree char *who = NULL;
 
-    if (!then || then->len == 0)
-        return then != NULL;
-
-    for (guint i = 0; i < state->chains->len; i++) {
-        const deleteChain *chain = g_ptr_array_index(state->chains, i);
-
-        if (findImage(chain, then->pdata[0], &at))
-            addOwner(owners, chain->owner);
-    }
-    if (entry->file && !addKeptOverlay(owners, entry, then->pdata[0], error))
-        return FALSE;
-    if (owners->len == 0)
+    if (!file || vetoCheckNobody(state, file, vetoIgnoreOfState, state, &who, error))
         return TRUE;
 
-    setNeeded(error, info->name, disk->file ? disk->file : disk->target, owners);
+    if (who)
+        vetoSetNeeded(error, info->name, file, who);
     return FALSE;
 }
 
 static gboolean
-hasChildren(const deleteState *state, const char *name)
+vetoHasChildren(const vetoState *state, const char *name)
 {
     for (guint i = 0; i < state->infos->len; i++) {
         const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
@@ -396,7 +332,7 @@ hasChildren(const deleteState *state, const char *name)
 }
 
 static gboolean
-isCurrent(const deleteState *state, const char *name)
+vetoIsCurrent(const vetoState *state, const char *name)
 {
     g_autoptr(virDomainSnapshot) snap =
         virDomainSnapshotLookupByName(state->dom, name, 0);
@@ -405,10 +341,11 @@ isCurrent(const deleteState *state, const char *name)
 }
 
 static gboolean
-checkSnapshot(const deleteState *state, const virDomainSnapshotInfo *info, GError **error)
+vetoCheckSnapshot(const vetoState *state, const virDomainSnapshotInfo *info,
+                  GError **error)
 {
-    gboolean removes_state = state->removes_states && !hasChildren(state, info->name) &&
-        !isCurrent(state, info->name);
+    gboolean removes_state = state->removes_states &&
+        !vetoHasChildren(state, info->name) && !vetoIsCurrent(state, info->name);
     g_autoptr(GPtrArray) then_disks = virDomainSnapshotInfoGetDisks(info, FALSE, error);
 
     if (!then_disks)
@@ -419,25 +356,29 @@ checkSnapshot(const deleteState *state, const virDomainSnapshotInfo *info, GErro
 
         if (entry->location != VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
             continue;
-        if ((entry->file || entry->dev) && !checkOverlay(state, info, entry, error))
+        if ((entry->file || entry->dev) && !vetoCheckOverlay(state, info, entry, error))
             return FALSE;
-        if (removes_state &&
-            !checkState(state, info, entry, then_disks, error))
+        if (removes_state && !vetoCheckState(state, info, entry, then_disks, error))
             return FALSE;
     }
 
     return TRUE;
 }
 
-/* Where nothing is, others need not be looked at. */
 static gboolean
-deletesExternal(const deleteState *state)
+vetoIsAmong(const vetoState *state, const virDomainSnapshotInfo *info)
+{
+    return g_hash_table_contains(state->deleted, info->name);
+}
+
+/* Where nothing external is deleted, others need not be looked at. */
+static gboolean
+vetoDeletesExternal(const vetoState *state)
 {
     for (guint i = 0; i < state->infos->len; i++) {
         const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
 
-        if (g_hash_table_contains(state->deleted, info->name) &&
-            virDomainSnapshotInfoIsExternal(info))
+        if (vetoIsAmong(state, info) && virDomainSnapshotInfoIsExternal(info))
             return TRUE;
     }
 
@@ -445,26 +386,85 @@ deletesExternal(const deleteState *state)
 }
 
 static gboolean
-deleteCheck(deleteState *state, const qemuSnapshotRequest *request, GError **error)
+vetoAskSnapshot(vetoState *state, const virDomainSnapshotInfo *info, GError **error)
 {
+    g_autoptr(GPtrArray) then_disks = virDomainSnapshotInfoGetDisks(info, FALSE, error);
+
+    if (!then_disks)
+        return FALSE;
+
+    for (guint i = 0; i < info->disks->len; i++) {
+        const virDomainSnapshotDisk *entry = g_ptr_array_index(info->disks, i);
+        const virDomainDisk *disk = virDomainDisksFind(then_disks, entry->name);
+
+        if (entry->location != VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
+            continue;
+        vetoAsk(state, entry->file ? entry->file : entry->dev);
+        if (disk)
+            vetoAsk(state, disk->file ? disk->file : disk->dev);
+    }
+
+    return TRUE;
+}
+
+/* The files to be asked about are those that the snapshots name and all that the domain
+ * stands on now, which its headers tell: so they are read twice, the second time with
+ * little left to be done. */
+static gboolean
+vetoReadAll(vetoState *state, GError **error)
+{
+    guint before;
+
+    state->asked = g_ptr_array_new_with_free_func(g_free);
+    for (guint i = 0; i < state->infos->len; i++) {
+        const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
+
+        if (vetoIsAmong(state, info) && !vetoAskSnapshot(state, info, error))
+            return FALSE;
+    }
+    for (guint i = 0; i < state->disks->len; i++) {
+        const virDomainDisk *disk = g_ptr_array_index(state->disks, i);
+
+        vetoAsk(state, disk->file ? disk->file : disk->dev);
+    }
+
+    if (!vetoRead(state, error))
+        return FALSE;
+
+    before = state->asked->len;
+    for (guint i = 0; i < state->disks->len; i++) {
+        const virDomainDisk *disk = g_ptr_array_index(state->disks, i);
+        g_autoptr(GPtrArray) chain = vetoOwnChain(state, disk->target);
+
+        for (guint j = 0; j < chain->len; j++)
+            vetoAsk(state, qemuHoldersImagePath(g_ptr_array_index(chain, j)));
+    }
+
+    return before == state->asked->len || vetoRead(state, error);
+}
+
+static gboolean
+vetoCheck(vetoState *state, const qemuSnapshotRequest *request, GError **error)
+{
+    char uuid[VIR_UUID_STRING_BUFLEN];
+
     if (!(state->infos = qemuSnapshotReadInfos(state->dom, error)))
         return FALSE;
 
-    state->chains = g_ptr_array_new_with_free_func(deleteChainFree);
-    chooseDeleted(state, request);
-    if (!deletesExternal(state))
+    vetoChooseDeleted(state, request);
+    if (!vetoDeletesExternal(state))
         return TRUE;
 
-    if (!addDomain(state, state->dom, state->infos, TRUE, error) ||
-        !qemuSnapshotEachDomain(virDomainGetConnect(state->dom), state->dom, addOther,
-                                state, error))
+    if (virDomainGetUUIDString(state->dom, uuid) == 0)
+        state->uuid = g_strdup(uuid);
+    if (!(state->disks = qemuSnapshotReadDisks(state->dom, 0, NULL, error)) ||
+        !vetoReadAll(state, error))
         return FALSE;
 
     for (guint i = 0; i < state->infos->len; i++) {
         const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
 
-        if (g_hash_table_contains(state->deleted, info->name) &&
-            !checkSnapshot(state, info, error))
+        if (vetoIsAmong(state, info) && !vetoCheckSnapshot(state, info, error))
             return FALSE;
     }
 
@@ -473,9 +473,9 @@ deleteCheck(deleteState *state, const qemuSnapshotRequest *request, GError **err
 
 gboolean
 qemuSnapshotVetoDelete(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request,
-                        GError **error)
+                       GError **error)
 {
-    g_auto(deleteState) state = { .snapshot = request->snapshot };
+    g_auto(vetoState) state = { .driver = driver, .snapshot = request->snapshot };
     virConnectPtr conn;
     virErrorPtr last;
     gboolean ok;
@@ -488,7 +488,7 @@ qemuSnapshotVetoDelete(qemuSnapshotDriver *driver, const qemuSnapshotRequest *re
     state.removes_states =
         qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES);
     if ((state.dom = virDomainLookupByUUID(conn, request->uuid))) {
-        ok = deleteCheck(&state, request, error);
+        ok = vetoCheck(&state, request, error);
     } else {
         /* for one that isn't there libvirt has its own words */
         last = virGetLastError();
@@ -497,7 +497,7 @@ qemuSnapshotVetoDelete(qemuSnapshotDriver *driver, const qemuSnapshotRequest *re
             virSnapErrorSetLibvirt(error, _("cannot find domain '%s'"), request->domain);
     }
 
-    deleteStateClear(&state);
+    vetoStateClear(&state);
     virConnectClose(conn);
     return ok;
 }

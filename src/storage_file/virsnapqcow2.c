@@ -329,6 +329,7 @@ readBelow(int fd, const qcow2Header *header, virSnapImageBelow *ret_below)
 {
     guint32 version = qcow2Get32(header, 4);
 
+    ret_below->internal = qcow2Get32(header, 60);
     ret_below->backing = readName(fd, qcow2Get64(header, 8), qcow2Get32(header, 16));
     if (version == 2 || (version > 2 && header->len >= QCOW2_HEADER_V3))
         qcow2GetExtension(header, QCOW2_EXT_BACKING_FORMAT, QCOW2_FORMAT_MAX,

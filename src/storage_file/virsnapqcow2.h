@@ -34,6 +34,7 @@ struct _virSnapImageBelow {
     char *backing;         /* NULL: none */
     char *backing_format;  /* NULL: not said */
     char *data_file;       /* NULL: none */
+    guint32 internal;      /* how many internal snapshots are in it */
 };
 
 void virSnapImageBelowClear(virSnapImageBelow *below);

@@ -306,22 +306,19 @@ daemonStateFolder(gboolean privileged)
     return g_build_filename(g_get_user_data_dir(), "libvirt", "snapshot-revert", NULL);
 }
 
-/* Where libvirt keeps definitions, and snapshots. */
-static char **
-daemonLibvirtFolders(gboolean privileged)
+static void
+daemonLibvirtFolders(gboolean privileged, const char *run_dir,
+                     qemuHoldersFolders *ret_folders)
 {
     const char *config = g_get_user_config_dir();
-    GStrvBuilder *folders = g_strv_builder_new();
-    g_autofree char *own = g_build_filename(config, "libvirt", "qemu", NULL);
-    g_autofree char *own_snapshots = g_build_filename(own, "snapshot", NULL);
-    char **list;
+    g_autofree char *lib = privileged ? g_strdup("/var/lib/libvirt/qemu") :
+        g_build_filename(config, "libvirt", "qemu", NULL);
 
-    g_strv_builder_add(folders, privileged ? "/etc/libvirt/qemu" : own);
-    g_strv_builder_add(folders, privileged ? "/var/lib/libvirt/qemu/snapshot" :
-                       own_snapshots);
-    list = g_strv_builder_end(folders);
-    g_strv_builder_unref(folders);
-    return list;
+    ret_folders->definitions = privileged ? g_strdup("/etc/libvirt/qemu") : g_strdup(lib);
+    ret_folders->running = g_build_filename(run_dir, "qemu", privileged ? NULL : "run",
+                                            NULL);
+    ret_folders->snapshots = g_build_filename(lib, "snapshot", NULL);
+    ret_folders->saves = g_build_filename(lib, "save", NULL);
 }
 
 /* Each client has two descriptors, one to libvirt; those of reverts are few. */
@@ -376,14 +373,16 @@ daemonNewDispatch(daemonState *state, const virtsnapshotdConfig *config,
 
 static qemuSnapshotDriver *
 daemonNewDriver(const virtsnapshotdConfig *config, const virtsnapshotdBackend *backend,
-                gboolean privileged)
+                const char *run_dir, gboolean privileged)
 {
     g_autofree char *state_folder = daemonStateFolder(privileged);
-    g_auto(GStrv) libvirt_folders = daemonLibvirtFolders(privileged);
+    g_auto(qemuHoldersFolders) folders = { 0 };
 
+    daemonLibvirtFolders(privileged, run_dir, &folders);
     return qemuSnapshotDriverNew(virtsnapshotdBackendGetURI(backend),
                                  config->storage_daemon, config->storage_daemon_timeout,
-                                 state_folder, (const char *const *)libvirt_folders);
+                                 state_folder, &folders,
+                                 (const char *const *)config->exclusive_storage);
 }
 
 static gboolean
@@ -394,7 +393,8 @@ daemonRun(const daemonOptions *options, const virtsnapshotdConfig *config,
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(virtsnapshotdBackend) backend =
         virtsnapshotdBackendNew(config, run_dir, privileged);
-    g_autoptr(qemuSnapshotDriver) driver = daemonNewDriver(config, backend, privileged);
+    g_autoptr(qemuSnapshotDriver) driver = daemonNewDriver(config, backend, run_dir,
+                                                            privileged);
     daemonState state = { .loop = loop, .driver = driver };
     g_autoptr(virSnapWatcher) watcher = virSnapWatcherNew();
     g_autoptr(virtsnapshotdEvents) events = virtsnapshotdEventsNew();

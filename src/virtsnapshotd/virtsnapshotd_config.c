@@ -17,7 +17,7 @@ typedef struct _configKey configKey;
 struct _configKey {
     const char *name;
     gsize offset;
-    guint min;   /* of a number; max 0: a string */
+    guint min;   /* of a number; max 0: a string; min above it: a list of strings */
     guint max;
 };
 
@@ -31,6 +31,7 @@ static const configKey keys[] = {
     KEY(backend_socket, 0, 0),
     KEY(backend_socket_ro, 0, 0),
     KEY(revert_by, 0, 0),
+    KEY(exclusive_storage, 1, 0),
     KEY(storage_daemon, 0, 0),
     KEY(storage_daemon_timeout, 1, 86400),
     KEY(max_clients, 1, 100000),
@@ -49,6 +50,7 @@ virtsnapshotdConfigFree(virtsnapshotdConfig *config)
     g_free(config->backend_socket);
     g_free(config->backend_socket_ro);
     g_free(config->revert_by);
+    g_strfreev(config->exclusive_storage);
     g_free(config->storage_daemon);
     g_free(config);
 }
@@ -70,10 +72,36 @@ configNew(gboolean privileged)
     return config;
 }
 
+/* [ "one", "another" ] */
+static gboolean
+configSetList(char ***list, GScanner *scanner, GTokenType token)
+{
+    g_autoptr(GPtrArray) items = g_ptr_array_new_with_free_func(g_free);
+
+    if (token != G_TOKEN_LEFT_BRACE)
+        return FALSE;
+
+    while ((token = g_scanner_get_next_token(scanner)) == G_TOKEN_STRING) {
+        g_ptr_array_add(items, g_strdup(scanner->value.v_string));
+        if ((token = g_scanner_get_next_token(scanner)) != G_TOKEN_COMMA)
+            break;
+    }
+    if (token != G_TOKEN_RIGHT_BRACE)
+        return FALSE;
+
+    g_strfreev(*list);
+    g_ptr_array_add(items, NULL);
+    *list = (char **)g_ptr_array_free(g_steal_pointer(&items), FALSE);
+    return TRUE;
+}
+
 static gboolean
 configSet(virtsnapshotdConfig *config, const configKey *key, GScanner *scanner,
           GTokenType token)
 {
+    if (key->min > key->max)
+        return configSetList(G_STRUCT_MEMBER_P(config, key->offset), scanner, token);
+
     if (key->max == 0) {
         char **text = G_STRUCT_MEMBER_P(config, key->offset);
 

@@ -18,6 +18,7 @@ struct _virtsnapshotdConfig {
     char *backend_socket;          /* NULL: where libvirt's daemon listens */
     char *backend_socket_ro;
     char *revert_by;               /* who answers libvirt's own call */
+    char **exclusive_storage;      /* folders on network storage; NULL: none */
     char *storage_daemon;
     guint storage_daemon_timeout;  /* seconds */
     guint max_clients;

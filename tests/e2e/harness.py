@@ -229,7 +229,7 @@ class Host:
     def journals(self):
         folder = pathlib.Path('/var/lib' if self.mode == 'system' else
                               os.environ['XDG_DATA_HOME'], 'libvirt/snapshot-revert')
-        return sorted(folder.glob('*')) if folder.exists() else []
+        return sorted(file for file in folder.glob('*') if file.suffix != '.postponed')
 
     def wait_for_recovery(self):
         """Until virtsnapshotd has finished or undone what was broken off."""

@@ -114,6 +114,12 @@ def test_overlay_of_another_domains_volume(host):
     with volume_of_another(host, vm.folder) as pool:
         refused(host, vm, 'snap1', vm.path('a.snap1'), "domain 'vm1'")
         pool.destroy()
+        refused(host, vm, 'snap1', vm.path('a.snap1'), "domain 'vm1'")
+
+
+def test_volume_that_can_not_be_found(host):
+    vm = two_snapshots(host)
+    with volume_of_another(host, vm.folder, undefined=True):
         refused(host, vm, 'snap1', "it can't be told what disk 'vda' of domain 'vm1'")
 
 

@@ -5,8 +5,11 @@ import contextlib
 
 
 @contextlib.contextmanager
-def volume_of_another(host, folder):
-    """Another domain, off, is on the volume 'top' of the storage pool in the folder."""
+def volume_of_another(host, folder, undefined=False):
+    """Another domain, off, is on the volume 'top' of the storage pool in the folder.
+
+    undefined: nobody knows the pool.
+    """
     other = host.vm(disks=1)
     pool = host.conn.storagePoolDefineXML(
         f"<pool type='dir'><name>discard</name><target><path>{folder}</path></target></pool>")
@@ -15,8 +18,12 @@ def volume_of_another(host, folder):
         host.conn.defineXML(
             other.xml().replace("type='file'", "type='volume'").replace(
                 f"file='{other.base['vda']}'", "pool='discard' volume='top'"))
+        if undefined:
+            pool.destroy()
+            pool.undefine()
         yield pool
     finally:
-        if pool.isActive():
-            pool.destroy()
-        pool.undefine()
+        if not undefined:
+            if pool.isActive():
+                pool.destroy()
+            pool.undefine()

@@ -28,10 +28,10 @@ struct _letter {
 static void
 setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
-    const char *const folders[] = { NULL };
+    const qemuHoldersFolders folders = { NULL };
 
     f->driver = qemuSnapshotDriverNew("test:///default", "/nonexistent", 1,
-                                      "/nonexistent", folders);
+                                      "/nonexistent", &folders, NULL);
     f->jobs = virtsnapshotdJobsNew(f->driver);
     f->gone = g_string_new(NULL);
 }

@@ -24,7 +24,9 @@ struct _qemuSnapshotDriver {
     qemuStorageSpare *spare;
     unsigned int storage_daemon_timeout;
     char *state_folder;
-    char **libvirt_folders;   /* of definitions, of domains' folders of snapshots */
+    char *definitions;        /* libvirt's folder of them */
+    char *snapshots;          /* libvirt's folder of those of each domain */
+    qemuHoldersReader *holders;
     char *schema;
 
     GMutex conn_lock;
@@ -46,7 +48,8 @@ driverIgnoreError(void *opaque G_GNUC_UNUSED, virErrorPtr error G_GNUC_UNUSED)
 qemuSnapshotDriver *
 qemuSnapshotDriverNew(const char *backend_uri, const char *storage_daemon,
                       unsigned int storage_daemon_timeout, const char *state_folder,
-                      const char *const *libvirt_folders)
+                      const qemuHoldersFolders *libvirt_folders,
+                      const char *const *exclusive_storage)
 {
     qemuSnapshotDriver *driver = g_new0(qemuSnapshotDriver, 1);
     const char *schemadir = secure_getenv("VIRTSNAPSHOTD_SCHEMADIR");
@@ -55,7 +58,9 @@ qemuSnapshotDriverNew(const char *backend_uri, const char *storage_daemon,
     driver->spare = qemuStorageSpareNew(storage_daemon, SPARE_SECONDS);
     driver->storage_daemon_timeout = storage_daemon_timeout;
     driver->state_folder = g_strdup(state_folder);
-    driver->libvirt_folders = g_strdupv((char **)libvirt_folders);
+    driver->definitions = g_strdup(libvirt_folders->definitions);
+    driver->snapshots = g_strdup(libvirt_folders->snapshots);
+    driver->holders = qemuHoldersReaderNew(libvirt_folders, exclusive_storage);
     driver->schema = g_build_filename(schemadir ? schemadir : SCHEMADIR,
                                       "domainsnapshotrevert.rng", NULL);
     driver->locked = g_hash_table_new_full(g_str_hash, g_str_equal,
@@ -81,7 +86,9 @@ qemuSnapshotDriverFree(qemuSnapshotDriver *driver)
     g_cond_clear(&driver->unlocked);
     g_mutex_clear(&driver->lock);
     g_mutex_clear(&driver->conn_lock);
-    g_strfreev(driver->libvirt_folders);
+    qemuHoldersReaderFree(driver->holders);
+    g_free(driver->definitions);
+    g_free(driver->snapshots);
     g_free(driver->state_folder);
     g_free(driver->schema);
     g_free(driver->backend_uri);
@@ -100,10 +107,26 @@ qemuSnapshotDriverStorageTimeout(const qemuSnapshotDriver *driver)
     return driver->storage_daemon_timeout;
 }
 
+qemuHoldersReader *
+qemuSnapshotDriverHolders(const qemuSnapshotDriver *driver)
+{
+    return driver->holders;
+}
+
 const char *
 qemuSnapshotDriverStateFolder(const qemuSnapshotDriver *driver)
 {
     return driver->state_folder;
+}
+
+/* One laid out in another way has to do without. */
+static gboolean
+driverSyncFolder(const char *parent, const char *name, GError **error)
+{
+    g_autofree char *inside = g_build_filename(parent, name, "x", NULL);
+    g_autofree char *folder = g_path_get_dirname(inside);
+
+    return access(folder, F_OK) < 0 || virSnapFileSyncFolder(inside, error);
 }
 
 gboolean
@@ -113,17 +136,8 @@ qemuSnapshotDriverSync(const qemuSnapshotDriver *driver, const char *domain,
     if (!virSnapFault("libvirt-sync", error))
         return FALSE;
 
-    for (gsize i = 0; driver->libvirt_folders[i]; i++) {
-        g_autofree char *inside =
-            g_build_filename(driver->libvirt_folders[i], i == 0 ? "" : domain, "x", NULL);
-        g_autofree char *folder = g_path_get_dirname(inside);
-
-        /* one laid out in another way has to do without */
-        if (access(folder, F_OK) == 0 && !virSnapFileSyncFolder(inside, error))
-            return FALSE;
-    }
-
-    return TRUE;
+    return driverSyncFolder(driver->definitions, "", error) &&
+        driverSyncFolder(driver->snapshots, domain, error);
 }
 
 const char *

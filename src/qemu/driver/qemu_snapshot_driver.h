@@ -8,12 +8,9 @@
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
+#include "qemu_holders_read.h"
 #include "qemu_storage_spare.h"
-
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomain, virDomainFree)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(virDomainSnapshot, virDomainSnapshotFree)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(virStoragePool, virStoragePoolFree)
-G_DEFINE_AUTOPTR_CLEANUP_FUNC(virStorageVol, virStorageVolFree)
+#include "virsnaplibvirt.h"
 
 typedef struct _qemuSnapshotDriver qemuSnapshotDriver;
 
@@ -21,12 +18,16 @@ qemuSnapshotDriver *qemuSnapshotDriverNew(const char *backend_uri,
                                           const char *storage_daemon,
                                           unsigned int storage_daemon_timeout,
                                           const char *state_folder,
-                                          const char *const *libvirt_folders);
+                                          const qemuHoldersFolders *libvirt_folders,
+                                          const char *const *exclusive_storage);
 void qemuSnapshotDriverFree(qemuSnapshotDriver *driver);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotDriver, qemuSnapshotDriverFree)
 
 qemuStorageSpare *qemuSnapshotDriverStorageSpare(const qemuSnapshotDriver *driver);
 unsigned int qemuSnapshotDriverStorageTimeout(const qemuSnapshotDriver *driver);
+
+/* Who stands on which image is found out by it. */
+qemuHoldersReader *qemuSnapshotDriverHolders(const qemuSnapshotDriver *driver);
 
 /* Where the journals are. */
 const char *qemuSnapshotDriverStateFolder(const qemuSnapshotDriver *driver);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "qemu_snapshot_guard.h"
+#include "qemu_snapshot_read.h"
 #include "virsnaperror.h"
 
 struct _qemuSnapshotGuard {

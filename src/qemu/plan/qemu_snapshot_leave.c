@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * qemu_snapshot_leave.c: which images a revert leaves for good
+ *
+ * Those on which the reverted disks are, as far as they are known to be ours to delete:
+ * made by taking a snapshot of this domain, as that snapshot's <disks> say, or by a
+ * revert, as the domain's <metadata> says. Whether anyone needs them is asked when they
+ * are deleted, and for a description.
  */
 
 #include "config.h"
@@ -52,8 +57,7 @@ leaveConsider(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
     qemuSnapshotPlanDiscard *discard;
     virSnapFileID id;
 
-    if (source->tree->states->unknown || isListed(plan, file) || isReused(plan, key) ||
-        g_hash_table_contains(source->tree->states->owners, key) ||
+    if (isListed(plan, file) || isReused(plan, key) ||
         !g_file_test(file, G_FILE_TEST_IS_REGULAR) || !virSnapFileGetID(file, &id) ||
         (!g_hash_table_contains(source->tree->made, key) &&
          !isRecorded(source->next_doc, target, file)))
@@ -89,25 +93,55 @@ qemuSnapshotLeavePlan(qemuSnapshotPlan *plan, const qemuSnapshotSource *source)
     }
 }
 
-gboolean
-qemuSnapshotLeaveForetell(qemuSnapshotPlan *plan, GError **error)
+/* The domain leaves them, and its QEMU ends, which has them open now. */
+static gboolean
+ignoreOwn(const qemuHolder *holder, qemuHolderPlace place G_GNUC_UNUSED,
+          const void *opaque)
 {
-    g_autoptr(qemuSnapshotImages) others = NULL;
+    const qemuSnapshotSource *source = opaque;
+
+    switch (holder->kind) {
+    case QEMU_HOLDER_RUNNING:
+    case QEMU_HOLDER_DEFINED:
+    case QEMU_HOLDER_SAVED:
+        return g_strcmp0(holder->uuid, source->uuid) == 0;
+    case QEMU_HOLDER_PROGRAM:
+        return source->active;
+    case QEMU_HOLDER_SNAPSHOT:
+    case QEMU_HOLDER_IMAGE:
+        return FALSE;
+    }
+
+    return FALSE;
+}
+
+gboolean
+qemuSnapshotLeaveForetell(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
+                          GError **error)
+{
+    const qemuHolders *holders;
 
     if (plan->discards->len == 0)
         return TRUE;
-
-    if (!(others = qemuSnapshotReadDomains(virDomainGetConnect(plan->dom), plan->dom,
-                                           error)))
+    if (!(holders = qemuSnapshotSourceHolders(source, error)))
         return FALSE;
 
     for (guint i = plan->discards->len; i-- > 0;) {
-        qemuSnapshotPlanDiscard *discard =
-            g_ptr_array_index(plan->discards, i);
-        g_autofree char *key = virSnapFileKey(discard->file);
+        qemuSnapshotPlanDiscard *discard = g_ptr_array_index(plan->discards, i);
+        qemuHoldersQuestion question = {
+            .path = discard->file, .purpose = QEMU_HOLDERS_JUST_LEFT,
+            .uuid = source->uuid, .ignore = ignoreOwn, .opaque = source,
+        };
+        g_autofree char *who = NULL;
 
-        if (others->unknown || g_hash_table_contains(others->owners, key))
+        switch (qemuHoldersAsk(holders, &question, &who, NULL)) {
+        case QEMU_HOLDERS_NOBODY:
+            break;
+        case QEMU_HOLDERS_SOMEBODY:
+        case QEMU_HOLDERS_UNKNOWN:
             g_ptr_array_remove_index(plan->discards, i);
+            break;
+        }
     }
 
     return TRUE;

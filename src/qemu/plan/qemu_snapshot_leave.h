@@ -9,11 +9,11 @@
 #include "qemu_snapshot_source.h"
 
 /* Fills in the plan's discards: the images that the reverted disks are on, as far
- * as they were made by a snapshot or a revert of this domain and none of its
- * snapshots needs them. */
+ * as they were made by a snapshot or a revert of this domain. */
 void qemuSnapshotLeavePlan(qemuSnapshotPlan *plan,
                            const qemuSnapshotSource *source);
 
-/* Takes those out that another domain uses, which qemuSnapshotDiscard() does
+/* Takes those out that somebody needs, or may need, which qemuSnapshotDiscard() does
  * itself: for telling beforehand. */
-gboolean qemuSnapshotLeaveForetell(qemuSnapshotPlan *plan, GError **error);
+gboolean qemuSnapshotLeaveForetell(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
+                                   GError **error);

@@ -26,7 +26,7 @@
 typedef struct _placeContext placeContext;
 struct _placeContext {
     qemuSnapshotPlan *plan;
-    const qemuSnapshotSource *source;
+    qemuSnapshotSource *source;
     unsigned int flags;      /* of the public call */
     GHashTable *taken;       /* resolved path -> the disk of the plan that it is for,
                               * or "": paths that no overlay may have */
@@ -93,14 +93,89 @@ besidePath(const char *path, const char *suffix)
     return g_build_filename(folder, name, NULL);
 }
 
+typedef struct _placeOwn placeOwn;
+struct _placeOwn {
+    const char *uuid;
+    const char *target;
+};
+
+/* The disk itself is on it, which is left; whoever has it open, the domain's own QEMU
+ * does, if it runs. */
+static gboolean
+ignoreDisk(const qemuHolder *holder, qemuHolderPlace place, const void *opaque)
+{
+    const placeOwn *own = opaque;
+
+    switch (holder->kind) {
+    case QEMU_HOLDER_RUNNING:
+    case QEMU_HOLDER_DEFINED:
+    case QEMU_HOLDER_SAVED:
+        return place == QEMU_HOLDER_AT_TOP && g_strcmp0(holder->uuid, own->uuid) == 0 &&
+            g_strcmp0(holder->disk, own->target) == 0;
+    case QEMU_HOLDER_PROGRAM:
+        return TRUE;
+    case QEMU_HOLDER_SNAPSHOT:
+    case QEMU_HOLDER_IMAGE:
+        return FALSE;
+    }
+
+    return FALSE;
+}
+
+static void
+setNeeded(const qemuHolder *holder, const char *uuid, const char *target, const char *path,
+          GError **error)
+{
+    g_autofree char *who = qemuHolderFormat(holder, uuid);
+
+    if (holder->kind == QEMU_HOLDER_SNAPSHOT && g_strcmp0(holder->uuid, uuid) == 0)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("the overlay of disk '%s' can't replace '%s', which "
+                      "snapshot '%s' needs"), target, path, holder->snapshot);
+    else if (holder->domain)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("the overlay of disk '%s' can't replace '%s', which "
+                      "domain '%s' uses"), target, path, holder->domain);
+    else
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("the overlay of disk '%s' can't replace '%s', which is needed by "
+                      "%s"), target, path, who);
+}
+
+gboolean
+qemuSnapshotPlaceCheckReplaced(const qemuHolders *holders, const char *uuid,
+                               const char *target, const char *path, GError **error)
+{
+    const placeOwn own = { .uuid = uuid, .target = target };
+    qemuHoldersQuestion question = {
+        .path = path, .purpose = QEMU_HOLDERS_JUST_LEFT, .uuid = uuid,
+        .ignore = ignoreDisk, .opaque = &own,
+    };
+    g_autofree char *who = NULL;
+    const qemuHolder *holder;
+
+    switch (qemuHoldersAsk(holders, &question, &who, &holder)) {
+    case QEMU_HOLDERS_NOBODY:
+        return TRUE;
+    case QEMU_HOLDERS_SOMEBODY:
+        setNeeded(holder, uuid, target, path, error);
+        return FALSE;
+    case QEMU_HOLDERS_UNKNOWN:
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("the overlay of disk '%s' can't replace '%s', which may be needed: "
+                      "%s"), target, path, who);
+        return FALSE;
+    }
+
+    return FALSE;
+}
+
 /* The user names the overlay that the disk is on. Nothing else may need it. */
 static gboolean
 placeInPlace(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
              GError **error)
 {
-    g_autofree char *key = virSnapFileKey(path);
-    const char *owner = g_hash_table_lookup(ctx->source->tree->states->owners, key);
-    g_autoptr(qemuSnapshotImages) others = NULL;
+    const qemuHolders *holders;
 
     if (ctx->flags & VIR_DOMAIN_SNAPSHOT_REVERT_KEEP_CURRENT) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_INVALID_ARG,
@@ -109,22 +184,10 @@ placeInPlace(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
         return FALSE;
     }
 
-    if (owner) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("the overlay of disk '%s' can't replace '%s', which "
-                      "snapshot '%s' needs"), disk->target, path, owner);
+    if (!(holders = qemuSnapshotSourceHolders(ctx->source, error)) ||
+        !qemuSnapshotPlaceCheckReplaced(holders, ctx->source->uuid, disk->target, path,
+                                        error))
         return FALSE;
-    }
-
-    if (!(others = qemuSnapshotReadDomains(virDomainGetConnect(ctx->source->dom),
-                                           ctx->source->dom, error)))
-        return FALSE;
-    if ((owner = g_hash_table_lookup(others->owners, key))) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("the overlay of disk '%s' can't replace '%s', which "
-                      "domain '%s' uses"), disk->target, path, owner);
-        return FALSE;
-    }
 
     disk->in_place = TRUE;
     disk->overlay = g_strdup(path);
@@ -264,6 +327,13 @@ placeDocument(placeContext *ctx, const virDomainSnapshotRevertDef *def,
 {
     for (guint i = 0; def && i < def->disks->len; i++) {
         virDomainSnapshotRevertDisk *entry = g_ptr_array_index(def->disks, i);
+
+        if (entry->file)
+            g_ptr_array_add(ctx->source->files, g_strdup(entry->file));
+    }
+
+    for (guint i = 0; def && i < def->disks->len; i++) {
+        virDomainSnapshotRevertDisk *entry = g_ptr_array_index(def->disks, i);
         qemuSnapshotPlanDisk *disk = matchEntry(ctx, entry->name, error);
 
         if (!disk)
@@ -276,7 +346,7 @@ placeDocument(placeContext *ctx, const virDomainSnapshotRevertDef *def,
 }
 
 gboolean
-qemuSnapshotPlace(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
+qemuSnapshotPlace(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
                   const virDomainSnapshotRevertDef *def, unsigned int flags,
                   GError **error)
 {

@@ -12,6 +12,12 @@
  * document (NULL: none) names them, or by generated names. Refuses what a document may
  * not ask for, and folders in which no overlay can be made. */
 gboolean qemuSnapshotPlace(qemuSnapshotPlan *plan,
-                           const qemuSnapshotSource *source,
+                           qemuSnapshotSource *source,
                            const virDomainSnapshotRevertDef *def,
                            unsigned int flags, GError **error);
+
+/* Whether nobody but the disk itself needs the overlay that is replaced in its place; also
+ * later, by what is so then. */
+gboolean qemuSnapshotPlaceCheckReplaced(const qemuHolders *holders, const char *uuid,
+                                        const char *target, const char *path,
+                                        GError **error);

@@ -244,7 +244,8 @@ plannerDecide(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
 
 qemuSnapshotPlan *
 qemuSnapshotPlannerMake(qemuSnapshotDriver *driver,
-                        const qemuSnapshotRequest *request, GError **error)
+                        const qemuSnapshotRequest *request, gboolean foretell,
+                        GError **error)
 {
     g_autoptr(qemuSnapshotPlan) plan = qemuSnapshotPlanNewEmpty();
     g_autoptr(qemuSnapshotSource) source = NULL;
@@ -265,11 +266,13 @@ qemuSnapshotPlannerMake(qemuSnapshotDriver *driver,
 
     if (!(conn = qemuSnapshotDriverConnect(driver, error)))
         return NULL;
-    source = qemuSnapshotSourceRead(conn, request, error);
+    source = qemuSnapshotSourceRead(conn, qemuSnapshotDriverHolders(driver), request,
+                                    error);
     virConnectClose(conn);
 
     if (!source || !plannerReadMemory(source, request->flags, error) ||
-        !plannerDecide(plan, source, def, request->flags, error))
+        !plannerDecide(plan, source, def, request->flags, error) ||
+        (foretell && !qemuSnapshotLeaveForetell(plan, source, error)))
         return NULL;
 
     return g_steal_pointer(&plan);

@@ -9,8 +9,8 @@
 #include "qemu_snapshot_plan.h"
 #include "qemu_snapshot_request.h"
 
-/* Reads, decides and checks everything that can be checked without a side
- * effect. */
+/* Reads, decides and checks everything that can be checked without a side effect.
+ * foretell: for a description, also what is asked only when the rest has been done. */
 qemuSnapshotPlan *qemuSnapshotPlannerMake(qemuSnapshotDriver *driver,
                                           const qemuSnapshotRequest *request,
-                                          GError **error);
+                                          gboolean foretell, GError **error);

@@ -12,126 +12,84 @@
 
 #include "qemu_snapshot_return.h"
 #include "virsnaperror.h"
-#include "virsnapfile.h"
 
-typedef struct _returnSearch returnSearch;
-struct _returnSearch {
-    virConnectPtr conn;
-    const char *key;                     /* of the image */
-    const virDomainSnapshotInfo *info;   /* whose definition it is; NULL: no snapshot's */
+typedef struct _returnOwn returnOwn;
+struct _returnOwn {
+    const char *uuid;
+    gboolean shareable;
 };
 
-/* The first of the disks that would not bear that the image is written to, as it is below
- * its own or an external state is in it; NULL: none. Of a disk that a snapshot left out,
- * or holds inside of its image, the image itself is written to all the time. */
+/* Of a disk of its own that a snapshot left out, or holds inside of its image, the image
+ * itself is written to all the time; and so is what the domain is on by another disk's
+ * name. A disk that is meant to be shared is other domains', too. */
 static gboolean
-findAbove(const returnSearch *search, GPtrArray *disks, const virDomainDisk **ret_disk,
-          GError **error)
+ignoreHolder(const qemuHolder *holder, qemuHolderPlace place, const void *opaque)
 {
-    *ret_disk = NULL;
-    for (guint i = 0; i < disks->len && !*ret_disk; i++) {
-        const virDomainDisk *disk = g_ptr_array_index(disks, i);
-        g_autoptr(GPtrArray) chain = qemuSnapshotReadChain(search->conn, disk, error);
-        gboolean external = search->info &&
-            virDomainSnapshotInfoGetLocation(search->info, disk->target, disk->file) ==
-            VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL;
-        guint at;
+    const returnOwn *own = opaque;
 
-        if (!chain)
-            return FALSE;
-        if (g_ptr_array_find_with_equal_func(chain, search->key, g_str_equal, &at) &&
-            (at > 0 || external))
-            *ret_disk = disk;
-    }
-
-    return TRUE;
-}
-
-static gboolean
-checkSnapshot(const qemuSnapshotSource *source, const virDomainDisk *then,
-              returnSearch *search, const virDomainSnapshotInfo *info, GError **error)
-{
-    search->info = info;
-    for (int inactive = 0; inactive < 2; inactive++) {
-        g_autoptr(GPtrArray) disks =
-            virDomainSnapshotInfoGetDisks(info, inactive, error);
-        const virDomainDisk *above;
-
-        if (!disks || !findAbove(search, disks, &above, error))
-            return FALSE;
-        if (!above)
-            continue;
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("disk '%s', which domain '%s' has no more, would write to '%s', "
-                      "which snapshot '%s' needs"), then->target, source->name,
-                    then->file ? then->file : then->dev, info->name);
+    if (holder->kind == QEMU_HOLDER_IMAGE)
         return FALSE;
-    }
+    if (holder->kind == QEMU_HOLDER_PROGRAM || g_strcmp0(holder->uuid, own->uuid) != 0)
+        return own->shareable;
 
-    return TRUE;
+    return place == QEMU_HOLDER_AT_TOP &&
+        !(holder->kind == QEMU_HOLDER_SNAPSHOT &&
+          holder->location == VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL);
 }
 
-/* Of a disk that the domain got since, by another name, the files are not touched. */
-static gboolean
-checkDomain(const qemuSnapshotSource *source, const virDomainDisk *then,
-            returnSearch *search, GPtrArray *disks, GError **error)
+static void
+setNeeded(const qemuSnapshotSource *source, const virDomainDisk *then, const char *file,
+          const qemuHolder *holder, const char *who, GError **error)
 {
-    const virDomainDisk *above;
+    gboolean own = g_strcmp0(holder->uuid, source->uuid) == 0;
 
-    search->info = NULL;
-    if (!findAbove(search, disks, &above, error))
-        return FALSE;
-    if (!above)
-        return TRUE;
-
-    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                _("disk '%s', which domain '%s' has no more, would write to '%s', which "
-                  "its disk '%s' stands on"), then->target, source->name,
-                then->file ? then->file : then->dev, above->target);
-    return FALSE;
-}
-
-static gboolean
-checkOthers(const qemuSnapshotSource *source, const virDomainDisk *then, const char *key,
-            GError **error)
-{
-    g_autoptr(qemuSnapshotImages) others =
-        qemuSnapshotReadDomains(virDomainGetConnect(source->dom), source->dom, error);
-    const char *file = then->file ? then->file : then->dev;
-    const char *owner = others ? g_hash_table_lookup(others->owners, key) : NULL;
-
-    if (owner)
+    if (own && holder->kind == QEMU_HOLDER_SNAPSHOT)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
                     _("disk '%s', which domain '%s' has no more, would write to '%s', "
-                      "which domain '%s' or one of its snapshots needs"), then->target,
-                    source->name, file, owner);
-    else if (others && others->unknown)
+                      "which snapshot '%s' needs"), then->target, source->name, file,
+                    holder->snapshot);
+    else if (own && holder->disk)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
                     _("disk '%s', which domain '%s' has no more, would write to '%s', "
-                      "which may be needed: %s"), then->target, source->name, file,
-                    others->unknown);
-
-    return others && !owner && !others->unknown;
+                      "which its disk '%s' stands on"), then->target, source->name, file,
+                    holder->disk);
+    else
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("disk '%s', which domain '%s' has no more, would write to '%s', "
+                      "which is needed by %s"), then->target, source->name, file, who);
 }
 
 gboolean
-qemuSnapshotCheckReturn(const qemuSnapshotSource *source, const virDomainDisk *then,
+qemuSnapshotCheckReturn(qemuSnapshotSource *source, const virDomainDisk *then,
                         GError **error)
 {
     const char *file = then->file ? then->file : then->dev;
-    g_autofree char *key = file ? virSnapFileKey(file) : NULL;
-    returnSearch search = { .conn = virDomainGetConnect(source->dom), .key = key };
+    const returnOwn own = { .uuid = source->uuid, .shareable = then->shareable };
+    qemuHoldersQuestion question = {
+        .path = file, .purpose = QEMU_HOLDERS_TAKE, .uuid = source->uuid,
+        .ignore = ignoreHolder, .opaque = &own,
+    };
+    g_autofree char *who = NULL;
+    const qemuHolder *holder;
+    const qemuHolders *holders;
 
     if (!file)
         return TRUE;
+    if (!(holders = qemuSnapshotSourceHolders(source, error)))
+        return FALSE;
 
-    for (guint i = 0; i < source->tree->infos->len; i++) {
-        if (!checkSnapshot(source, then, &search,
-                           g_ptr_array_index(source->tree->infos, i), error))
-            return FALSE;
+    switch (qemuHoldersAsk(holders, &question, &who, &holder)) {
+    case QEMU_HOLDERS_NOBODY:
+        return TRUE;
+    case QEMU_HOLDERS_SOMEBODY:
+        setNeeded(source, then, file, holder, who, error);
+        return FALSE;
+    case QEMU_HOLDERS_UNKNOWN:
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("disk '%s', which domain '%s' has no more, would write to '%s', "
+                      "which may be needed: %s"), then->target, source->name, file, who);
+        return FALSE;
     }
 
-    return checkDomain(source, then, &search, source->now_disks, error) &&
-        checkDomain(source, then, &search, source->next_disks, error) &&
-        (then->shareable || checkOthers(source, then, key, error));
+    return FALSE;
 }

@@ -9,5 +9,5 @@
 
 /* Whether the disk of the snapshot's definition may be given to the guest as it was then,
  * directly on its image, to write to. */
-gboolean qemuSnapshotCheckReturn(const qemuSnapshotSource *source,
-                                 const virDomainDisk *then, GError **error);
+gboolean qemuSnapshotCheckReturn(qemuSnapshotSource *source, const virDomainDisk *then,
+                                 GError **error);

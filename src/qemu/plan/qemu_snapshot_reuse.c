@@ -13,7 +13,6 @@
 #include "qemu_snapshot_reuse.h"
 #include "virsnaperror.h"
 #include "virsnapfile.h"
-#include "virsnaplock.h"
 #include "virsnapqcow2.h"
 
 /* The definition that has a disk on the file, or NULL. */
@@ -31,21 +30,72 @@ findDisk(GPtrArray *disks, const char *key)
     return NULL;
 }
 
+static void
+setTaken(const qemuHolder *holder, const char *uuid, const char *target, const char *path,
+         GError **error)
+{
+    switch (holder->kind) {
+    case QEMU_HOLDER_SNAPSHOT:
+        if (g_strcmp0(holder->uuid, uuid) == 0) {
+            g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                        _("'%s' can't be the overlay of disk '%s': snapshot '%s' "
+                          "needs it as it is"), path, target, holder->snapshot);
+            return;
+        }
+        G_GNUC_FALLTHROUGH;
+    case QEMU_HOLDER_RUNNING:
+    case QEMU_HOLDER_DEFINED:
+    case QEMU_HOLDER_SAVED:
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("'%s' can't be the overlay of disk '%s': domain '%s' uses it"),
+                    path, target, holder->domain);
+        return;
+    case QEMU_HOLDER_IMAGE:
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("'%s' can't be the overlay of disk '%s': image '%s' stands on it"),
+                    path, target, qemuHolderPath(holder));
+        return;
+    case QEMU_HOLDER_PROGRAM:
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("'%s' can't be the overlay of disk '%s': a program has it open"),
+                    path, target);
+        return;
+    }
+}
+
+gboolean
+qemuSnapshotReuseCheckFree(const qemuHolders *holders, const char *uuid,
+                           const char *target, const char *path, GError **error)
+{
+    qemuHoldersQuestion question = {
+        .path = path, .purpose = QEMU_HOLDERS_TAKE, .uuid = uuid,
+    };
+    g_autofree char *who = NULL;
+    const qemuHolder *holder;
+
+    switch (qemuHoldersAsk(holders, &question, &who, &holder)) {
+    case QEMU_HOLDERS_NOBODY:
+        return TRUE;
+    case QEMU_HOLDERS_SOMEBODY:
+        setTaken(holder, uuid, target, path, error);
+        return FALSE;
+    case QEMU_HOLDERS_UNKNOWN:
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("'%s' can't be the overlay of disk '%s': it may be needed as it is, "
+                      "since %s"), path, target, who);
+        return FALSE;
+    }
+
+    return FALSE;
+}
+
 static gboolean
-checkNobodyNeedsIt(const qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *source,
+checkNobodyNeedsIt(const qemuSnapshotPlanDisk *disk, qemuSnapshotSource *source,
                    const char *path, GError **error)
 {
     g_autofree char *key = virSnapFileKey(path);
-    const char *owner = g_hash_table_lookup(source->tree->states->owners, key);
-    g_autoptr(qemuSnapshotImages) others = NULL;
-    gboolean in_use = FALSE;
-
-    if (owner) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("'%s' can't be the overlay of disk '%s': snapshot '%s' "
-                      "needs it as it is"), path, disk->target, owner);
-        return FALSE;
-    }
+    const qemuHolders *holders;
+    const char *owner;
 
     if ((owner = findDisk(source->now_disks, key)) ||
         (owner = findDisk(source->next_disks, key))) {
@@ -55,23 +105,8 @@ checkNobodyNeedsIt(const qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *s
         return FALSE;
     }
 
-    if (!(others = qemuSnapshotReadDomains(virDomainGetConnect(source->dom), source->dom,
-                                           error)))
-        return FALSE;
-    if ((owner = g_hash_table_lookup(others->owners, key))) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("'%s' can't be the overlay of disk '%s': domain '%s' uses it"),
-                    path, disk->target, owner);
-        return FALSE;
-    }
-
-    if (!virSnapLockInUse(path, &in_use, error))
-        return FALSE;
-    if (in_use)
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("'%s' can't be the overlay of disk '%s': a program has it open"),
-                    path, disk->target);
-    return !in_use;
+    return (holders = qemuSnapshotSourceHolders(source, error)) &&
+        qemuSnapshotReuseCheckFree(holders, source->uuid, disk->target, path, error);
 }
 
 static gboolean
@@ -107,7 +142,7 @@ checkBacking(const qemuSnapshotPlanDisk *disk, const virSnapImage *image,
 }
 
 gboolean
-qemuSnapshotReuse(qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *source,
+qemuSnapshotReuse(qemuSnapshotPlanDisk *disk, qemuSnapshotSource *source,
                   const char *path, GError **error)
 {
     g_autoptr(virSnapImage) image = virSnapImageRead(path, "qcow2", error);

@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-#include "qemu_snapshot_driver.h"
 #include "qemu_snapshot_libvirt.h"
+#include "qemu_snapshot_read.h"
 #include "qemu_snapshot_source.h"
 #include "virsnaperror.h"
 
@@ -30,6 +30,9 @@ qemuSnapshotSourceFree(qemuSnapshotSource *source)
     g_clear_pointer(&source->next_disks, g_ptr_array_unref);
     g_free(source->next_xml);
     g_free(source->name);
+    g_free(source->uuid);
+    g_clear_pointer(&source->files, g_ptr_array_unref);
+    qemuHoldersFree(source->holders);
     g_free(source);
 }
 
@@ -158,10 +161,11 @@ sourceReadNowAndNext(qemuSnapshotSource *source, GError **error)
 }
 
 qemuSnapshotSource *
-qemuSnapshotSourceRead(virConnectPtr conn, const qemuSnapshotRequest *request,
-                       GError **error)
+qemuSnapshotSourceRead(virConnectPtr conn, qemuHoldersReader *reader,
+                       const qemuSnapshotRequest *request, GError **error)
 {
     g_autoptr(qemuSnapshotSource) source = g_new0(qemuSnapshotSource, 1);
+    char uuid[VIR_UUID_STRING_BUFLEN];
     gboolean force = (request->flags & VIR_DOMAIN_SNAPSHOT_REVERT_FORCE) != 0;
 
     if (!(source->dom = virDomainLookupByUUID(conn, request->uuid))) {
@@ -170,6 +174,10 @@ qemuSnapshotSourceRead(virConnectPtr conn, const qemuSnapshotRequest *request,
         return NULL;
     }
     source->name = g_strdup(virDomainGetName(source->dom));
+    if (virDomainGetUUIDString(source->dom, uuid) == 0)
+        source->uuid = g_strdup(uuid);
+    source->reader = reader;
+    source->files = g_ptr_array_new_with_free_func(g_free);
 
     if (!sourceReadState(source, error) ||
         !sourceReadSnapshot(source, request->snapshot, error) ||
@@ -183,4 +191,37 @@ qemuSnapshotSourceRead(virConnectPtr conn, const qemuSnapshotRequest *request,
     source->has_short_chains =
         qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS);
     return g_steal_pointer(&source);
+}
+
+static void
+addFiles(GPtrArray *files, GPtrArray *disks)
+{
+    for (guint i = 0; i < disks->len; i++) {
+        const virDomainDisk *disk = g_ptr_array_index(disks, i);
+
+        if (disk->file || disk->dev)
+            g_ptr_array_add(files, disk->file ? disk->file : disk->dev);
+    }
+}
+
+const qemuHolders *
+qemuSnapshotSourceHolders(qemuSnapshotSource *source, GError **error)
+{
+    g_autoptr(GPtrArray) files = NULL;
+
+    if (source->holders)
+        return source->holders;
+
+    files = g_ptr_array_new();
+    addFiles(files, source->now_disks);
+    addFiles(files, source->next_disks);
+    addFiles(files, source->then_disks);
+    addFiles(files, source->state_disks);
+    for (guint i = 0; i < source->files->len; i++)
+        g_ptr_array_add(files, g_ptr_array_index(source->files, i));
+    g_ptr_array_add(files, NULL);
+
+    source->holders = qemuHoldersRead(source->reader, virDomainGetConnect(source->dom),
+                                      (const char *const *)files->pdata, error);
+    return source->holders;
 }

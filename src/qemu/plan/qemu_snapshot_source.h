@@ -9,6 +9,7 @@
 #include <libvirt/libvirt.h>
 
 #include "domain_conf.h"
+#include "qemu_holders_read.h"
 #include "qemu_snapshot_request.h"
 #include "qemu_snapshot_tree.h"
 #include "snapshot_conf.h"
@@ -19,6 +20,7 @@ typedef struct _qemuSnapshotSource qemuSnapshotSource;
 struct _qemuSnapshotSource {
     virDomainPtr dom;
     char *name;                    /* the domain's; a caller may know an older one */
+    char *uuid;
     gboolean active;
     gboolean paused;
     gboolean transient;
@@ -40,12 +42,20 @@ struct _qemuSnapshotSource {
     xmlDoc *next_doc;
     GPtrArray *next_disks;
     char *next_xml;
+
+    qemuHoldersReader *reader;
+    GPtrArray *files;              /* of char *: those that a caller names for overlays */
+    qemuHolders *holders;          /* NULL until it is asked for */
 };
 
 /* Refuses a domain or snapshot that does not exist, and kinds of snapshots that
  * can't be reverted to. */
-qemuSnapshotSource *qemuSnapshotSourceRead(virConnectPtr conn,
+qemuSnapshotSource *qemuSnapshotSourceRead(virConnectPtr conn, qemuHoldersReader *reader,
                                            const qemuSnapshotRequest *request,
                                            GError **error);
+
+/* Who stands on the images of the domain's disks, now, next and then, and on the files
+ * that a caller has named; read once. NULL where it can't be. */
+const qemuHolders *qemuSnapshotSourceHolders(qemuSnapshotSource *source, GError **error);
 void qemuSnapshotSourceFree(qemuSnapshotSource *source);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotSource, qemuSnapshotSourceFree)

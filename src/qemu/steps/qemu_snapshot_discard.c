@@ -4,89 +4,192 @@
  *
  * An image is deleted only where all of this is known of it: it was made by
  * taking a snapshot of this domain, as that snapshot's <disks> say, or by a
- * revert, as the domain's <metadata> says; no snapshot's state stands on it; no
- * other domain of this libvirt does; no program has it open; and it is the file that
+ * revert, as the domain's <metadata> says; nobody holds it; and it is the file that
  * the domain left, not one that has got its path since. Where any of it can't be told
- * the image stays.
+ * the image stays, and is looked at again later.
  */
 
 #include "config.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "qemu_snapshot_discard.h"
+#include "qemu_snapshot_postponed.h"
 #include "virsnaperror.h"
 #include "virsnapfault.h"
 #include "virsnapfile.h"
-#include "virsnaplock.h"
 
-static gboolean
-discardFile(const char *file, const virSnapFileID *id, const qemuSnapshotImages *domains,
-            GError **ret_error)
+static gint64
+modifiedTime(const char *file)
 {
-    g_autofree char *key = virSnapFileKey(file);
-    const char *user = g_hash_table_lookup(domains->owners, key);
-    g_autoptr(GError) error = NULL;
-    gboolean in_use = FALSE;
-    gboolean exists = FALSE;
+    struct stat st;
 
-    if (!virSnapFileExists(file, &exists, ret_error))
+    return lstat(file, &st) < 0 ? 0 :
+        st.st_mtim.tv_sec * G_GINT64_CONSTANT(1000000000) + st.st_mtim.tv_nsec;
+}
+
+/* TRUE: it stays, and has to be looked at again. */
+static gboolean
+discardHeld(const qemuHolders *holders, const qemuSnapshotPostponed *left,
+            gboolean *ret_delete)
+{
+    qemuHoldersQuestion question = {
+        .path = left->file, .purpose = QEMU_HOLDERS_JUST_LEFT,
+    };
+    g_autofree char *who = NULL;
+    const qemuHolder *holder;
+
+    *ret_delete = FALSE;
+    switch (qemuHoldersAsk(holders, &question, &who, &holder)) {
+    case QEMU_HOLDERS_NOBODY:
+        *ret_delete = TRUE;
+        return FALSE;
+    case QEMU_HOLDERS_SOMEBODY:
+        if (holder->domain)
+            g_warning(_("image '%s' is kept: domain '%s' or one of its snapshots needs it"),
+                      left->file, holder->domain);
+        else
+            g_warning(_("image '%s' is kept: it is needed by %s"), left->file, who);
+        return FALSE;
+    case QEMU_HOLDERS_UNKNOWN:
+        g_warning(_("image '%s' is kept: %s; it is looked at again by the next revert or "
+                    "deletion"), left->file, who);
+        return TRUE;
+    }
+
+    return TRUE;
+}
+
+/* *ret_postpone: it stays, and has to be looked at again. FALSE: whether it is there can't
+ * be told. */
+static gboolean
+discardFile(const qemuHolders *holders, qemuSnapshotPostponed *left,
+            gboolean *ret_postpone, GError **error)
+{
+    gboolean exists = FALSE;
+    gboolean delete = FALSE;
+    gint64 modified;
+
+    *ret_postpone = FALSE;
+    if (!virSnapFileExists(left->file, &exists, error))
         return FALSE;
     /* gone already: by a revert that was broken off after it */
     if (!exists)
         return TRUE;
 
-    if (!virSnapFileIs(file, id))
+    modified = modifiedTime(left->file);
+    if (!virSnapFileIs(left->file, &left->id))
         g_warning(_("image '%s' is kept: it is not known to be the one that was left"),
-                  file);
-    else if (user)
-        g_warning(_("image '%s' is kept: domain '%s' or one of its snapshots needs it"),
-                  file, user);
-    else if (domains->unknown)
-        g_warning(_("image '%s' is kept: %s"), file, domains->unknown);
-    else if (!virSnapLockInUse(file, &in_use, &error))
-        g_warning(_("image '%s' is kept: %s"), file, error->message);
-    else if (in_use)
-        g_warning(_("image '%s' is kept: a program has it open"), file);
-    else if (unlink(file) < 0)
-        g_warning(_("image '%s' can't be deleted: %s"), file, g_strerror(errno));
+                  left->file);
+    else if (left->modified != 0 && left->modified != modified)
+        g_warning(_("image '%s' is kept: it has been written to since it was left"),
+                  left->file);
+    else
+        *ret_postpone = discardHeld(holders, left, &delete);
+
+    if (delete && unlink(left->file) < 0)
+        g_warning(_("image '%s' can't be deleted: %s"), left->file, g_strerror(errno));
+    left->modified = modified;
     return TRUE;
 }
 
-gboolean
-qemuSnapshotDiscard(const qemuSnapshotPlan *plan, GError **error)
+static qemuHolders *
+readHolders(qemuSnapshotDriver *driver, virConnectPtr conn, GPtrArray *all, GError **error)
 {
-    g_autoptr(qemuSnapshotImages) domains = NULL;
-    gboolean any = plan->discards->len > 0;
+    g_autoptr(GPtrArray) files = g_ptr_array_new();
 
-    for (guint i = 0; i < plan->disks->len && !any; i++)
-        any = ((qemuSnapshotPlanDisk *)g_ptr_array_index(plan->disks, i))->in_place;
+    for (guint i = 0; i < all->len; i++)
+        g_ptr_array_add(files, ((qemuSnapshotPostponed *)g_ptr_array_index(all, i))->file);
+    g_ptr_array_add(files, NULL);
 
-    if (!any)
-        return TRUE;
+    return qemuHoldersRead(qemuSnapshotDriverHolders(driver), conn,
+                           (const char *const *)files->pdata, error);
+}
 
-    /* a snapshot may have been taken since the plan was made, here too */
-    if (!virSnapFault("discard", error) ||
-        !(domains = qemuSnapshotReadDomains(virDomainGetConnect(plan->dom), NULL,
-                                            error)))
+static gboolean
+discardAll(qemuSnapshotDriver *driver, virConnectPtr conn, const char *uuid,
+           GPtrArray *all, GError **error)
+{
+    g_autoptr(qemuHolders) holders = readHolders(driver, conn, all, error);
+    const char *folder = qemuSnapshotDriverStateFolder(driver);
+
+    if (!holders)
         return FALSE;
 
-    for (guint i = 0; i < plan->discards->len; i++) {
-        qemuSnapshotPlanDiscard *discard =
-            g_ptr_array_index(plan->discards, i);
+    for (guint i = 0; i < all->len;) {
+        gboolean postpone;
 
-        if (!discardFile(discard->file, &discard->id, domains, error))
+        if (!discardFile(holders, g_ptr_array_index(all, i), &postpone, error))
             return FALSE;
+        if (postpone)
+            i++;
+        else
+            g_ptr_array_remove_index(all, i);
     }
 
+    return qemuSnapshotPostponedWrite(folder, uuid, all, error);
+}
+
+gboolean
+qemuSnapshotDiscard(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
+                    GError **error)
+{
+    char uuid[VIR_UUID_STRING_BUFLEN];
+    g_autoptr(GPtrArray) all = NULL;
+
+    if (virDomainGetUUIDString(plan->dom, uuid) < 0) {
+        virSnapErrorSetLibvirt(error, _("cannot tell the UUID of domain '%s'"),
+                               plan->domain);
+        return FALSE;
+    }
+
+    all = qemuSnapshotPostponedRead(qemuSnapshotDriverStateFolder(driver), uuid);
+    for (guint i = 0; i < plan->discards->len; i++) {
+        qemuSnapshotPlanDiscard *discard = g_ptr_array_index(plan->discards, i);
+
+        g_ptr_array_add(all, qemuSnapshotPostponedNew(discard->file, &discard->id, 0));
+    }
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
 
-        if (disk->in_place && virSnapFileIs(disk->kept, &disk->old_id) &&
-            !discardFile(disk->kept, &disk->old_id, domains, error))
-            return FALSE;
+        if (disk->in_place && virSnapFileIs(disk->kept, &disk->old_id))
+            g_ptr_array_add(all, qemuSnapshotPostponedNew(disk->kept, &disk->old_id, 0));
     }
 
-    return virSnapFault("discarded", error);
+    /* a snapshot may have been taken since the plan was made, here too */
+    return all->len == 0 ||
+        (virSnapFault("discard", error) &&
+         discardAll(driver, virDomainGetConnect(plan->dom), uuid, all, error) &&
+         virSnapFault("discarded", error));
+}
+
+gboolean
+qemuSnapshotDiscardPostponed(qemuSnapshotDriver *driver, const char *uuid, GError **error)
+{
+    g_autoptr(GPtrArray) all =
+        qemuSnapshotPostponedRead(qemuSnapshotDriverStateFolder(driver), uuid);
+    virConnectPtr conn;
+    gboolean ok;
+
+    if (all->len == 0)
+        return TRUE;
+    if (!(conn = qemuSnapshotDriverConnect(driver, error)))
+        return FALSE;
+
+    ok = discardAll(driver, conn, uuid, all, error);
+    virConnectClose(conn);
+    return ok;
+}
+
+gboolean
+qemuSnapshotDiscardPostpone(qemuSnapshotDriver *driver, const char *uuid, const char *file,
+                            const virSnapFileID *id, GError **error)
+{
+    const char *folder = qemuSnapshotDriverStateFolder(driver);
+    g_autoptr(GPtrArray) all = qemuSnapshotPostponedRead(folder, uuid);
+
+    g_ptr_array_add(all, qemuSnapshotPostponedNew(file, id, modifiedTime(file)));
+    return qemuSnapshotPostponedWrite(folder, uuid, all, error);
 }

@@ -5,9 +5,22 @@
 
 #pragma once
 
+#include "qemu_snapshot_driver.h"
 #include "qemu_snapshot_plan.h"
 
-/* Deletes what the plan says is left, and what was replaced in place, after looking once more who uses
- * them. What stays is logged as a warning; that is no failure. FALSE: who uses them can't
- * be told now, and all are there still. */
-gboolean qemuSnapshotDiscard(const qemuSnapshotPlan *plan, GError **error);
+/* Deletes what the plan says is left, what was replaced in place, and what was postponed
+ * before, after looking who needs them. What stays is logged as a warning; that is no
+ * failure, and where it can't be told whether anyone needs it, it is postponed. FALSE: who
+ * uses them can't be asked now, and all are there still. */
+gboolean qemuSnapshotDiscard(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
+                             GError **error);
+
+/* Deletes what was postponed of a domain, whose UUID is given as text, where that can be
+ * told now. The caller holds the domain's lock. */
+gboolean qemuSnapshotDiscardPostponed(qemuSnapshotDriver *driver, const char *uuid,
+                                      GError **error);
+
+/* Has a file of that domain deleted later. */
+gboolean qemuSnapshotDiscardPostpone(qemuSnapshotDriver *driver, const char *uuid,
+                                     const char *file, const virSnapFileID *id,
+                                     GError **error);

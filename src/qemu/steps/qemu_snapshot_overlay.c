@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "qemu_snapshot_discard.h"
 #include "qemu_snapshot_overlay.h"
-#include "qemu_snapshot_tree.h"
 #include "qemu_storage_daemon.h"
 #include "virsnaperror.h"
 #include "virsnapfault.h"
@@ -288,33 +288,71 @@ qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays, GError **error)
     return virSnapFault("overlay-switched", error);
 }
 
-/* Who else than the domain's definition, which means the old one by the same path, needs
- * what is there now. */
+typedef struct _overlayOwn overlayOwn;
+struct _overlayOwn {
+    const char *uuid;
+};
+
+/* The domain's own definition means the old one by the same path; whether a program has the
+ * new one open is looked at apart. */
 static gboolean
-checkNobodyNeedsNew(const qemuSnapshotPlan *plan, const qemuSnapshotPlanDisk *disk,
-                    virConnectPtr conn, GError **error)
+ignoreOwn(const qemuHolder *holder, qemuHolderPlace place G_GNUC_UNUSED,
+          const void *opaque)
 {
-    g_autofree char *key = virSnapFileKey(disk->overlay);
-    g_autoptr(qemuSnapshotTree) tree = NULL;
-    g_autoptr(qemuSnapshotImages) others = NULL;
-    const char *user;
+    const overlayOwn *own = opaque;
 
-    if ((plan->dom && !(tree = qemuSnapshotTreeRead(plan->dom, NULL, error))) ||
-        !(others = qemuSnapshotReadDomains(conn, plan->dom, error)))
-        return FALSE;
-
-    if (tree && (user = g_hash_table_lookup(tree->states->owners, key)))
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
-                      "snapshot '%s' needs the one that is in its place"),
-                    disk->overlay, disk->target, disk->kept, user);
-    else if ((user = g_hash_table_lookup(others->owners, key)))
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
-                      "domain '%s' needs the one that is in its place"),
-                    disk->overlay, disk->target, disk->kept, user);
-    else
+    switch (holder->kind) {
+    case QEMU_HOLDER_RUNNING:
+    case QEMU_HOLDER_DEFINED:
+    case QEMU_HOLDER_SAVED:
+        return own->uuid && g_strcmp0(holder->uuid, own->uuid) == 0;
+    case QEMU_HOLDER_PROGRAM:
         return TRUE;
+    case QEMU_HOLDER_SNAPSHOT:
+    case QEMU_HOLDER_IMAGE:
+        return FALSE;
+    }
+
+    return FALSE;
+}
+
+/* Who needs what is there now. */
+static gboolean
+checkNobodyNeedsNew(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
+                    const qemuSnapshotPlanDisk *disk, virConnectPtr conn, GError **error)
+{
+    const char *const asked[] = { disk->overlay, NULL };
+    g_autoptr(qemuHolders) holders =
+        qemuHoldersRead(qemuSnapshotDriverHolders(driver), conn, asked, error);
+    char uuid[VIR_UUID_STRING_BUFLEN];
+    overlayOwn own = { NULL };
+    qemuHoldersQuestion question = {
+        .path = disk->overlay, .purpose = QEMU_HOLDERS_JUST_LEFT, .ignore = ignoreOwn,
+        .opaque = &own,
+    };
+    g_autofree char *who = NULL;
+
+    if (!holders)
+        return FALSE;
+    if (plan->dom && virDomainGetUUIDString(plan->dom, uuid) == 0)
+        question.uuid = own.uuid = uuid;
+
+    switch (qemuHoldersAsk(holders, &question, &who, NULL)) {
+    case QEMU_HOLDERS_NOBODY:
+        return TRUE;
+    case QEMU_HOLDERS_SOMEBODY:
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
+                      "the one that is in its place is needed by %s"),
+                    disk->overlay, disk->target, disk->kept, who);
+        return FALSE;
+    case QEMU_HOLDERS_UNKNOWN:
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
+                      "the one that is in its place may be needed, since %s"),
+                    disk->overlay, disk->target, disk->kept, who);
+        return FALSE;
+    }
 
     return FALSE;
 }
@@ -344,12 +382,13 @@ checkNobodyUsedNew(const qemuSnapshotPlanDisk *disk, gboolean begun, GError **er
 }
 
 static gboolean
-overlaySwitchBack(const qemuSnapshotPlan *plan, const qemuSnapshotPlanDisk *disk,
-                  virConnectPtr conn, gboolean begun, GError **error)
+overlaySwitchBack(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
+                  const qemuSnapshotPlanDisk *disk, virConnectPtr conn, gboolean begun,
+                  GError **error)
 {
     if (!virSnapFault("overlay-switch-back", error) ||
         !checkNobodyUsedNew(disk, begun, error) ||
-        !checkNobodyNeedsNew(plan, disk, conn, error))
+        !checkNobodyNeedsNew(driver, plan, disk, conn, error))
         return FALSE;
     if (rename(disk->kept, disk->overlay) == 0)
         return virSnapFault("overlay-switched-back", error);
@@ -361,8 +400,8 @@ overlaySwitchBack(const qemuSnapshotPlan *plan, const qemuSnapshotPlanDisk *disk
 }
 
 gboolean
-qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, virConnectPtr conn,
-                               gboolean begun, GError **error)
+qemuSnapshotOverlaysSwitchBack(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
+                               virConnectPtr conn, gboolean begun, GError **error)
 {
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
@@ -371,7 +410,7 @@ qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, virConnectPtr conn,
             continue;
         if (virSnapFileIs(disk->overlay, &disk->id) &&
             virSnapFileIs(disk->kept, &disk->old_id) &&
-            !overlaySwitchBack(plan, disk, conn, begun, error))
+            !overlaySwitchBack(driver, plan, disk, conn, begun, error))
             return FALSE;
         /* also after one that was broken off before it was durable */
         if (!virSnapFileSyncFolder(disk->overlay, error))
@@ -394,19 +433,42 @@ overlayIsLeft(const qemuSnapshotPlanDisk *disk, gboolean *ret_left, GError **err
     return TRUE;
 }
 
+/* Whether it may be removed: what somebody needs is kept, and so is, until it can be told,
+ * what somebody may need. holders are NULL where nobody can know of it yet. */
 static gboolean
-overlayRemove(const qemuSnapshotPlanDisk *disk, const qemuSnapshotImages *needed,
-              GError **error)
+overlayIsFree(const qemuSnapshotPlanDisk *disk, const qemuHolders *holders,
+              gboolean *ret_free, gboolean *ret_postpone)
 {
-    g_autofree char *key = virSnapFileKey(disk->file);
-    const char *user = needed ? g_hash_table_lookup(needed->owners, key) : NULL;
-    gboolean in_use = FALSE;
+    overlayOwn nobody = { NULL };
+    qemuHoldersQuestion question = {
+        .path = disk->file, .purpose = QEMU_HOLDERS_JUST_LEFT, .ignore = ignoreOwn,
+        .opaque = &nobody,
+    };
+    g_autofree char *who = NULL;
 
-    if (user) {
-        g_warning(_("overlay '%s' is kept: domain '%s' or one of its snapshots needs it"),
-                  disk->file, user);
+    *ret_free = *ret_postpone = FALSE;
+    switch (holders ? qemuHoldersAsk(holders, &question, &who, NULL) :
+            QEMU_HOLDERS_NOBODY) {
+    case QEMU_HOLDERS_NOBODY:
+        *ret_free = TRUE;
+        return TRUE;
+    case QEMU_HOLDERS_SOMEBODY:
+        g_warning(_("overlay '%s' is kept: it is needed by %s"), disk->file, who);
+        return TRUE;
+    case QEMU_HOLDERS_UNKNOWN:
+        g_warning(_("overlay '%s' is kept: %s; it is looked at again by the next revert or "
+                    "deletion"), disk->file, who);
+        *ret_postpone = TRUE;
         return TRUE;
     }
+
+    return FALSE;
+}
+
+static gboolean
+overlayUnlink(const qemuSnapshotPlanDisk *disk, GError **error)
+{
+    gboolean in_use = FALSE;
 
     if (!virSnapFault("overlay-unlink", error) ||
         !virSnapLockInUse(disk->file, &in_use, error))
@@ -426,11 +488,42 @@ overlayRemove(const qemuSnapshotPlanDisk *disk, const qemuSnapshotImages *needed
     return TRUE;
 }
 
-gboolean
-qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, virConnectPtr conn,
-                           GError **error)
+static gboolean
+overlayRemove(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
+              const qemuSnapshotPlanDisk *disk, const qemuHolders *holders,
+              GError **error)
 {
-    g_autoptr(qemuSnapshotImages) needed = NULL;
+    char uuid[VIR_UUID_STRING_BUFLEN];
+    gboolean is_free, postpone;
+
+    if (!overlayIsFree(disk, holders, &is_free, &postpone))
+        return FALSE;
+    /* of a domain that is gone there is no next revert */
+    if (postpone && plan->dom && virDomainGetUUIDString(plan->dom, uuid) == 0)
+        return qemuSnapshotDiscardPostpone(driver, uuid, disk->file, &disk->id, error);
+    return !is_free || overlayUnlink(disk, error);
+}
+
+static qemuHolders *
+readHolders(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan, virConnectPtr conn,
+            GError **error)
+{
+    g_autoptr(GPtrArray) files = g_ptr_array_new();
+
+    for (guint i = 0; i < plan->disks->len; i++)
+        g_ptr_array_add(files,
+                        ((qemuSnapshotPlanDisk *)g_ptr_array_index(plan->disks, i))->file);
+    g_ptr_array_add(files, NULL);
+
+    return qemuHoldersRead(qemuSnapshotDriverHolders(driver), conn,
+                           (const char *const *)files->pdata, error);
+}
+
+gboolean
+qemuSnapshotOverlaysRemove(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
+                           virConnectPtr conn, GError **error)
+{
+    g_autoptr(qemuHolders) holders = NULL;
 
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
@@ -438,10 +531,10 @@ qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, virConnectPtr conn,
 
         if (!overlayIsLeft(disk, &left, error))
             return FALSE;
-        if (left && conn && !needed &&
-            !(needed = qemuSnapshotReadDomains(conn, NULL, error)))
+        if (left && conn && !holders &&
+            !(holders = readHolders(driver, plan, conn, error)))
             return FALSE;
-        if (left && !overlayRemove(disk, needed, error))
+        if (left && !overlayRemove(driver, plan, disk, holders, error))
             return FALSE;
         if (disk->in_place && virSnapFileIs(disk->kept, &disk->old_id) &&
             virSnapFileIs(disk->overlay, &disk->old_id) && unlink(disk->kept) < 0) {

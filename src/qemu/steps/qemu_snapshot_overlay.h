@@ -47,13 +47,15 @@ gboolean qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays,
 /* ... and the old ones their name back. An error where a program has open what would be
  * lost, or a snapshot or another domain needs it, or where something was written to it
  * although the revert has not `begun` to start the domain. */
-gboolean qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, virConnectPtr conn,
+gboolean qemuSnapshotOverlaysSwitchBack(qemuSnapshotDriver *driver,
+                                        const qemuSnapshotPlan *plan, virConnectPtr conn,
                                         gboolean begun, GError **error);
 
 /* Removes the files that were made, after a look whether a program has them open. Those
- * that a domain or a snapshot of that libvirt needs are kept; conn is NULL where none
- * can know of them yet. */
-gboolean qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, virConnectPtr conn,
+ * that are needed are kept, and those of which that can't be told postponed; conn is NULL
+ * where nobody can know of them yet. */
+gboolean qemuSnapshotOverlaysRemove(qemuSnapshotDriver *driver,
+                                    const qemuSnapshotPlan *plan, virConnectPtr conn,
                                     GError **error);
 
 /* Fails where one that the new definition names is not there, or another file is. */

@@ -134,8 +134,8 @@ recoverWithout(qemuSnapshotRevertState *state, virConnectPtr conn, GError **erro
         g_message(_("domain '%s', which was reverted, is gone; its images are left"),
                   state->plan->domain);
     if (!was_on_them &&
-        (!qemuSnapshotOverlaysSwitchBack(state->plan, conn, begun, error) ||
-         !qemuSnapshotOverlaysRemove(state->plan, conn, error)))
+        (!qemuSnapshotOverlaysSwitchBack(state->driver, state->plan, conn, begun, error) ||
+         !qemuSnapshotOverlaysRemove(state->driver, state->plan, conn, error)))
         return FALSE;
     return qemuSnapshotJournalClear(state->journal, error);
 }

@@ -22,6 +22,7 @@
 
 #include "qemu_snapshot_check.h"
 #include "qemu_snapshot_discard.h"
+#include "qemu_snapshot_read.h"
 #include "qemu_snapshot_steps.h"
 #include "virsnaperror.h"
 #include "virsnapfault.h"
@@ -41,7 +42,7 @@ undoReserve(qemuSnapshotRevertState *state, GError **error)
 
     if (state->overlays)
         qemuSnapshotOverlaysRelease(state->overlays);
-    return qemuSnapshotOverlaysRemove(state->plan, look ?
+    return qemuSnapshotOverlaysRemove(state->driver, state->plan, look ?
                                       virDomainGetConnect(state->plan->dom) : NULL, error);
 }
 
@@ -238,7 +239,7 @@ undoSwitch(qemuSnapshotRevertState *state, GError **error)
 
     if (state->overlays)
         qemuSnapshotOverlaysRelease(state->overlays);
-    return qemuSnapshotOverlaysSwitchBack(state->plan,
+    return qemuSnapshotOverlaysSwitchBack(state->driver, state->plan,
                                           virDomainGetConnect(state->plan->dom), begun,
                                           error);
 }
@@ -469,7 +470,7 @@ stepRelease(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 stepDiscard(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotDiscard(state->plan, error);
+    return qemuSnapshotDiscard(state->driver, state->plan, error);
 }
 
 static gboolean

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * test-qemu_snapshot_tree.c: snapshots that go while they are read
+ * test-qemu_snapshot_read.c: snapshots that go while they are read
  *
  * Of libvirt's own test driver, which is in its library. A snapshot that is about to be
  * read is deleted first, as by someone else.
@@ -11,9 +11,9 @@
 #include <dlfcn.h>
 #include <string.h>
 
-#include "qemu_snapshot_driver.h"
-#include "qemu_snapshot_tree.h"
+#include "qemu_snapshot_read.h"
 #include "virsnaperror.h"
+#include "virsnaplibvirt.h"
 
 typedef struct _fixture fixture;
 struct _fixture {
@@ -114,7 +114,7 @@ ignoreError(void *opaque G_GNUC_UNUSED, virErrorPtr error G_GNUC_UNUSED)
 }
 
 #define ADD(name, func) \
-    g_test_add("/qemu_snapshot_tree/" name, fixture, NULL, setUp, func, tearDown)
+    g_test_add("/qemu_snapshot_read/" name, fixture, NULL, setUp, func, tearDown)
 
 int
 main(int argc, char **argv)
