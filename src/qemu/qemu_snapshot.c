@@ -10,9 +10,11 @@
 #include "config.h"
 
 #include "qemu_snapshot.h"
+#include "qemu_snapshot_discard.h"
 #include "qemu_snapshot_planner.h"
 #include "qemu_snapshot_recover.h"
 #include "qemu_snapshot_steps.h"
+#include "qemu_snapshot_veto.h"
 #include "qemu_snapshot_read.h"
 #include "snapshot_conf.h"
 #include "virsnaperror.h"
@@ -111,6 +113,7 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *reques
     /* who asked for it may open them at once */
     qemuSnapshotOverlaysRelease(overlays);
     journal = state.journal;
+    qemuHoldersFree(state.taken);
     *ret_events = state.events;
     return ok;
 }
@@ -163,6 +166,18 @@ qemuSnapshotIsExternal(qemuSnapshotDriver *driver, const qemuSnapshotRequest *re
 
     *ret_external = info && virDomainSnapshotInfoIsExternal(info);
     return TRUE;
+}
+
+gboolean
+qemuSnapshotMayDelete(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request,
+                      GError **error)
+{
+    g_autofree char *uuid = qemuSnapshotDriverFormatUUID(request->uuid);
+    g_autoptr(GError) later = NULL;
+
+    if (!qemuSnapshotDiscardPostponed(driver, uuid, &later))
+        g_debug("what was postponed waits on: %s", later->message);
+    return qemuSnapshotVetoDelete(driver, request, error);
 }
 
 char *

@@ -27,6 +27,13 @@ gboolean qemuSnapshotIsExternal(qemuSnapshotDriver *driver,
                                 const qemuSnapshotRequest *request,
                                 gboolean *ret_external, GError **error);
 
+/* FALSE where libvirt must not be let delete the snapshot (request: domain, uuid, snapshot,
+ * and flags, of virDomainSnapshotDeleteFlags); see qemu_snapshot_veto.h. What earlier reverts
+ * left and could not delete is deleted first, where that can be told now. The caller holds
+ * the domain's lock of the driver. */
+gboolean qemuSnapshotMayDelete(qemuSnapshotDriver *driver,
+                               const qemuSnapshotRequest *request, GError **error);
+
 /* What qemuSnapshotRevert() would do, as a document; changes nothing. */
 char *qemuSnapshotGetRevertDesc(qemuSnapshotDriver *driver,
                                 const qemuSnapshotRequest *request,

@@ -16,7 +16,6 @@
 
 #include <string.h>
 
-#include "qemu_snapshot_veto.h"
 #include "remote_error.h"
 #include "virsnaperror.h"
 #include "virsnaphandover.h"
@@ -180,7 +179,7 @@ workLibvirtRevert(dispatchCall *call)
 static void
 workDelete(dispatchCall *call)
 {
-    qemuSnapshotVetoDelete(call->dispatch->config.driver, &call->request.snapshot,
+    qemuSnapshotMayDelete(call->dispatch->config.driver, &call->request.snapshot,
                             &call->error);
 }
 

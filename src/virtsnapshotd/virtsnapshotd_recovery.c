@@ -5,6 +5,7 @@
 
 #include "config.h"
 
+#include "qemu_snapshot_discard.h"
 #include "qemu_snapshot_upgrade.h"
 #include "virsnaphandover.h"
 #include "virtsnapshotd_recovery.h"
@@ -17,6 +18,7 @@
 struct _virtsnapshotdRecovery {
     qemuSnapshotDriver *driver;
     gboolean upgrade;           /* has not been done yet */
+    gboolean postponed;         /* what earlier ones left has not been looked at yet */
     GThread *thread;
     GMutex lock;
     GCond wake;
@@ -34,6 +36,11 @@ recoveryTry(virtsnapshotdRecovery *recovery)
         recovery->upgrade = !qemuSnapshotUpgrade(recovery->driver, &error);
         if (error)
             g_debug("not all domains could be looked at: %s", error->message);
+    }
+
+    if (recovery->postponed) {
+        recovery->postponed = FALSE;
+        qemuSnapshotDiscardAllPostponed(recovery->driver);
     }
 
     return left + recovery->upgrade;
@@ -70,6 +77,7 @@ virtsnapshotdRecoveryNew(qemuSnapshotDriver *driver, gboolean upgrade)
 
     recovery->driver = driver;
     recovery->upgrade = upgrade;
+    recovery->postponed = TRUE;
     g_mutex_init(&recovery->lock);
     g_cond_init(&recovery->wake);
     recovery->thread = g_thread_new("recovery", recoveryRun, recovery);

@@ -207,13 +207,14 @@ qemuSnapshotDriverCanRevertExternal(qemuSnapshotDriver *driver)
     return can;
 }
 
-static char *
-driverFormatUUID(const unsigned char *uuid)
+char *
+qemuSnapshotDriverFormatUUID(const unsigned char *uuid)
 {
     GString *text = g_string_sized_new(VIR_UUID_STRING_BUFLEN);
 
     for (int i = 0; i < VIR_UUID_BUFLEN; i++)
-        g_string_append_printf(text, "%02x", uuid[i]);
+        g_string_append_printf(text, "%s%02x",
+                               i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
 
     return g_string_free(text, FALSE);
 }
@@ -222,7 +223,7 @@ void
 qemuSnapshotDriverLock(qemuSnapshotDriver *driver, const unsigned char *uuid)
 {
     g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&driver->lock);
-    char *text = driverFormatUUID(uuid);
+    char *text = qemuSnapshotDriverFormatUUID(uuid);
 
     while (g_hash_table_contains(driver->locked, text))
         virSnapCondWait(&driver->unlocked, &driver->lock, 0);
@@ -233,7 +234,7 @@ gboolean
 qemuSnapshotDriverTryLock(qemuSnapshotDriver *driver, const unsigned char *uuid)
 {
     g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&driver->lock);
-    g_autofree char *text = driverFormatUUID(uuid);
+    g_autofree char *text = qemuSnapshotDriverFormatUUID(uuid);
 
     if (g_hash_table_contains(driver->locked, text))
         return FALSE;
@@ -246,7 +247,7 @@ gboolean
 qemuSnapshotDriverIsLocked(qemuSnapshotDriver *driver, const unsigned char *uuid)
 {
     g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&driver->lock);
-    g_autofree char *text = driverFormatUUID(uuid);
+    g_autofree char *text = qemuSnapshotDriverFormatUUID(uuid);
 
     return g_hash_table_contains(driver->locked, text);
 }
@@ -270,7 +271,7 @@ qemuSnapshotDriverOnUnlock(qemuSnapshotDriver *driver, void (*func)(void *opaque
 void
 qemuSnapshotDriverUnlock(qemuSnapshotDriver *driver, const unsigned char *uuid)
 {
-    g_autofree char *text = driverFormatUUID(uuid);
+    g_autofree char *text = qemuSnapshotDriverFormatUUID(uuid);
 
     virSnapMutexLock(&driver->lock);
     g_hash_table_remove(driver->locked, text);

@@ -52,6 +52,9 @@ virConnectPtr qemuSnapshotDriverConnect(qemuSnapshotDriver *driver,
  * be asked. */
 gboolean qemuSnapshotDriverCanRevertExternal(qemuSnapshotDriver *driver);
 
+/* As libvirt writes it; freed with g_free(). */
+char *qemuSnapshotDriverFormatUUID(const unsigned char *uuid);
+
 /* Waits until nothing else is done with the snapshots of that domain, and keeps others
  * waiting until the unlock, which may be in another thread. */
 void qemuSnapshotDriverLock(qemuSnapshotDriver *driver,

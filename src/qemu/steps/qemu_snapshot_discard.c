@@ -183,6 +183,42 @@ qemuSnapshotDiscardPostponed(qemuSnapshotDriver *driver, const char *uuid, GErro
     return ok;
 }
 
+static gboolean
+parseUUID(const char *text, unsigned char uuid[VIR_UUID_BUFLEN])
+{
+    for (int i = 0; i < VIR_UUID_BUFLEN; i++) {
+        while (*text == '-')
+            text++;
+        if (!g_ascii_isxdigit(text[0]) || !g_ascii_isxdigit(text[1]))
+            return FALSE;
+        uuid[i] = g_ascii_xdigit_value(text[0]) << 4 | g_ascii_xdigit_value(text[1]);
+        text += 2;
+    }
+
+    return TRUE;
+}
+
+void
+qemuSnapshotDiscardAllPostponed(qemuSnapshotDriver *driver)
+{
+    g_autoptr(GPtrArray) uuids =
+        qemuSnapshotPostponedList(qemuSnapshotDriverStateFolder(driver));
+
+    for (guint i = 0; i < uuids->len; i++) {
+        const char *text = g_ptr_array_index(uuids, i);
+        unsigned char uuid[VIR_UUID_BUFLEN];
+        g_autoptr(GError) error = NULL;
+
+        if (!parseUUID(text, uuid))
+            continue;
+        qemuSnapshotDriverLock(driver, uuid);
+        if (!qemuSnapshotDiscardPostponed(driver, text, &error))
+            g_warning(_("images that reverts left can't be deleted yet: %s"),
+                      error->message);
+        qemuSnapshotDriverUnlock(driver, uuid);
+    }
+}
+
 gboolean
 qemuSnapshotDiscardPostpone(qemuSnapshotDriver *driver, const char *uuid, const char *file,
                             const virSnapFileID *id, GError **error)

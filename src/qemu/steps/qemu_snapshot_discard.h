@@ -20,6 +20,9 @@ gboolean qemuSnapshotDiscard(qemuSnapshotDriver *driver, const qemuSnapshotPlan 
 gboolean qemuSnapshotDiscardPostponed(qemuSnapshotDriver *driver, const char *uuid,
                                       GError **error);
 
+/* The same for all domains, taking their locks; what can't be done is logged. */
+void qemuSnapshotDiscardAllPostponed(qemuSnapshotDriver *driver);
+
 /* Has a file of that domain deleted later. */
 gboolean qemuSnapshotDiscardPostpone(qemuSnapshotDriver *driver, const char *uuid,
                                      const char *file, const virSnapFileID *id,

@@ -26,6 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "qemu_snapshot_driver.h"
 #include "qemu_snapshot_journal.h"
 #include "qemu_snapshot_journal_plan.h"
 #include "virsnaperror.h"
@@ -99,13 +100,10 @@ qemuSnapshotJournalIsOfThisBoot(const qemuSnapshotJournal *journal)
 static char *
 journalPath(const char *folder, const unsigned char *uuid)
 {
-    g_autoptr(GString) name = g_string_new(NULL);
+    g_autofree char *text = qemuSnapshotDriverFormatUUID(uuid);
+    g_autofree char *name = g_strconcat(text, JOURNAL_SUFFIX, NULL);
 
-    for (int i = 0; i < VIR_UUID_BUFLEN; i++)
-        g_string_append_printf(name, "%s%02x",
-                               i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
-    g_string_append(name, JOURNAL_SUFFIX);
-    return g_build_filename(folder, name->str, NULL);
+    return g_build_filename(folder, name, NULL);
 }
 
 /* The file */

@@ -24,6 +24,7 @@
 #include "qemu_snapshot_discard.h"
 #include "qemu_snapshot_read.h"
 #include "qemu_snapshot_steps.h"
+#include "qemu_snapshot_takeover.h"
 #include "virsnaperror.h"
 #include "virsnapfault.h"
 
@@ -75,8 +76,12 @@ stepVerify(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 stepGuard(qemuSnapshotRevertState *state, GError **error)
 {
-    return !state->plan->active ||
-        qemuSnapshotGuardCheck(state->plan->guard, error);
+    /* what the storage daemon has open is not somebody else's */
+    if (qemuSnapshotTakeoverIsAny(state->plan))
+        qemuSnapshotOverlaysRelease(state->overlays);
+    return qemuSnapshotTakeoverCheck(state->driver, state->plan, NULL, &state->taken,
+                                     error) &&
+        (!state->plan->active || qemuSnapshotGuardCheck(state->plan->guard, error));
 }
 
 static gboolean
@@ -228,7 +233,12 @@ undoStop(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 stepSwitch(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotOverlaysSwitch(state->overlays, error);
+    g_autoptr(qemuHolders) taken = NULL;
+
+    return (!state->taken ||
+            qemuSnapshotTakeoverCheck(state->driver, state->plan, state->taken, &taken,
+                                      error)) &&
+        qemuSnapshotOverlaysSwitch(state->overlays, error);
 }
 
 static gboolean

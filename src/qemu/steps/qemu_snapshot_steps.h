@@ -14,6 +14,7 @@ struct _qemuSnapshotRevertState {
     qemuSnapshotPlan *plan;
     qemuSnapshotOverlays *overlays;   /* NULL in a recovery: all are made */
     qemuSnapshotJournal *journal;     /* NULL until there is one */
+    qemuHolders *taken;               /* who stood on what is taken over, at the guard */
     gboolean named;                   /* in a definition that libvirt was given */
     unsigned int events;              /* bits of virDomainEventType: what was caused */
 };
