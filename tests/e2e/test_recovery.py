@@ -347,6 +347,11 @@ def test_snapshot_taken_on_a_new_overlay_in_place(host):
     assert sums(state) == state
     vm.dom.snapshotLookupByName('snap3').delete(
         libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+    # its overlay still stands on it, whosever that is
+    result = host.call(vm, 'snap1', None, 0)
+    assert not result.ok and f"image '{vm.path('a.snap3')}'" in result.message, result
+    for path in vm.folder.glob('*.snap3'):
+        path.unlink()
     host.wait_for_recovery()
     assert vm.files() == files
     check(vm, GREEN)

@@ -316,6 +316,27 @@ ignoreOwn(const qemuHolder *holder, qemuHolderPlace place G_GNUC_UNUSED,
     return FALSE;
 }
 
+static void
+setNeeded(const qemuSnapshotPlanDisk *disk, const qemuHolder *holder, const char *uuid,
+          const char *who, GError **error)
+{
+    if (holder->kind == QEMU_HOLDER_SNAPSHOT && g_strcmp0(holder->uuid, uuid) == 0)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
+                      "snapshot '%s' needs the one that is in its place"),
+                    disk->overlay, disk->target, disk->kept, holder->snapshot);
+    else if (holder->domain)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
+                      "domain '%s' needs the one that is in its place"),
+                    disk->overlay, disk->target, disk->kept, holder->domain);
+    else
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
+                      "the one that is in its place is needed by %s"),
+                    disk->overlay, disk->target, disk->kept, who);
+}
+
 /* Who needs what is there now. */
 static gboolean
 checkNobodyNeedsNew(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
@@ -331,20 +352,18 @@ checkNobodyNeedsNew(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
         .opaque = &own,
     };
     g_autofree char *who = NULL;
+    const qemuHolder *holder;
 
     if (!holders)
         return FALSE;
     if (plan->dom && virDomainGetUUIDString(plan->dom, uuid) == 0)
         question.uuid = own.uuid = uuid;
 
-    switch (qemuHoldersAsk(holders, &question, &who, NULL)) {
+    switch (qemuHoldersAsk(holders, &question, &who, &holder)) {
     case QEMU_HOLDERS_NOBODY:
         return TRUE;
     case QEMU_HOLDERS_SOMEBODY:
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
-                      "the one that is in its place is needed by %s"),
-                    disk->overlay, disk->target, disk->kept, who);
+        setNeeded(disk, holder, own.uuid, who, error);
         return FALSE;
     case QEMU_HOLDERS_UNKNOWN:
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
