@@ -198,6 +198,12 @@ qemuSnapshotImagesAddDisks(qemuSnapshotImages *images, GPtrArray *disks,
         addDisk(images, g_ptr_array_index(disks, i), owner);
 }
 
+const char *
+qemuSnapshotImagesUnknown(const qemuSnapshotImages *images)
+{
+    return images ? images->unknown : NULL;
+}
+
 /* One after the other */
 
 static gboolean

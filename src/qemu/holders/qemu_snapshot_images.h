@@ -27,6 +27,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotImages, qemuSnapshotImagesFree)
 void qemuSnapshotImagesAddDisks(qemuSnapshotImages *images, GPtrArray *disks,
                                 const char *owner);
 
+/* What else may need an image: NULL where all is known. Those who are going to write to an
+ * image, rename or remove it take what can't be told for a need of theirs: a disk whose
+ * images can't be found may stand on any. */
+const char *qemuSnapshotImagesUnknown(const qemuSnapshotImages *images);
+
 /* The file keys of the disk's image and of all below it, from the top; empty where it is
  * on none of this host. NULL where that can't be told. */
 GPtrArray *qemuSnapshotReadChain(virConnectPtr conn, const virDomainDisk *disk,

@@ -93,21 +93,16 @@ besidePath(const char *path, const char *suffix)
     return g_build_filename(folder, name, NULL);
 }
 
-/* The user names the overlay that the disk is on. Nothing else may need it. */
+/* What is replaced is renamed, and removed later: whoever stands on it would lose it. */
 static gboolean
-placeInPlace(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
-             GError **error)
+checkReplaced(placeContext *ctx, const qemuSnapshotPlanDisk *disk, const char *path,
+              GError **error)
 {
     g_autofree char *key = virSnapFileKey(path);
-    const char *owner = g_hash_table_lookup(ctx->source->tree->states->owners, key);
+    const qemuSnapshotImages *states = ctx->source->tree->states;
+    const char *owner = g_hash_table_lookup(states->owners, key);
+    const char *unknown = qemuSnapshotImagesUnknown(states);
     g_autoptr(qemuSnapshotImages) others = NULL;
-
-    if (ctx->flags & VIR_DOMAIN_SNAPSHOT_REVERT_KEEP_CURRENT) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_INVALID_ARG,
-                    _("the overlay of disk '%s' can't replace the current one, "
-                      "'%s', which is to be kept"), disk->target, path);
-        return FALSE;
-    }
 
     if (owner) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -125,6 +120,29 @@ placeInPlace(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
                       "domain '%s' uses"), disk->target, path, owner);
         return FALSE;
     }
+
+    if (!unknown && !(unknown = qemuSnapshotImagesUnknown(others)))
+        return TRUE;
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                _("the overlay of disk '%s' can't replace '%s', which may be needed: %s"),
+                disk->target, path, unknown);
+    return FALSE;
+}
+
+/* The user names the overlay that the disk is on. Nothing else may need it. */
+static gboolean
+placeInPlace(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
+             GError **error)
+{
+    if (ctx->flags & VIR_DOMAIN_SNAPSHOT_REVERT_KEEP_CURRENT) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_INVALID_ARG,
+                    _("the overlay of disk '%s' can't replace the current one, "
+                      "'%s', which is to be kept"), disk->target, path);
+        return FALSE;
+    }
+
+    if (!checkReplaced(ctx, disk, path, error))
+        return FALSE;
 
     disk->in_place = TRUE;
     disk->overlay = g_strdup(path);

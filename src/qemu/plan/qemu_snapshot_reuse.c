@@ -31,6 +31,36 @@ findDisk(GPtrArray *disks, const char *key)
     return NULL;
 }
 
+/* It will be written to, which changes all that stands on it. */
+static gboolean
+checkAllIsKnown(const qemuSnapshotPlanDisk *disk, const char *path,
+                const qemuSnapshotImages *images, GError **error)
+{
+    const char *unknown = qemuSnapshotImagesUnknown(images);
+
+    if (!unknown)
+        return TRUE;
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                _("'%s' can't be the overlay of disk '%s', as it may be needed: %s"), path,
+                disk->target, unknown);
+    return FALSE;
+}
+
+static gboolean
+checkNoProgramHasIt(const qemuSnapshotPlanDisk *disk, const char *path, GError **error)
+{
+    gboolean in_use = FALSE;
+
+    if (!virSnapLockInUse(path, &in_use, error))
+        return FALSE;
+    if (in_use)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("'%s' can't be the overlay of disk '%s': a program has it open"),
+                    path, disk->target);
+    return !in_use;
+}
+
 static gboolean
 checkNobodyNeedsIt(const qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *source,
                    const char *path, GError **error)
@@ -38,7 +68,6 @@ checkNobodyNeedsIt(const qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *s
     g_autofree char *key = virSnapFileKey(path);
     const char *owner = g_hash_table_lookup(source->tree->states->owners, key);
     g_autoptr(qemuSnapshotImages) others = NULL;
-    gboolean in_use = FALSE;
 
     if (owner) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -65,13 +94,9 @@ checkNobodyNeedsIt(const qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *s
         return FALSE;
     }
 
-    if (!virSnapLockInUse(path, &in_use, error))
-        return FALSE;
-    if (in_use)
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("'%s' can't be the overlay of disk '%s': a program has it open"),
-                    path, disk->target);
-    return !in_use;
+    return checkAllIsKnown(disk, path, source->tree->states, error) &&
+        checkAllIsKnown(disk, path, others, error) &&
+        checkNoProgramHasIt(disk, path, error);
 }
 
 static gboolean

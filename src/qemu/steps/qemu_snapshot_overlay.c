@@ -288,6 +288,22 @@ qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays, GError **error)
     return virSnapFault("overlay-switched", error);
 }
 
+static gboolean
+checkAllIsKnown(const qemuSnapshotPlanDisk *disk, const qemuSnapshotImages *images,
+                GError **error)
+{
+    const char *unknown = qemuSnapshotImagesUnknown(images);
+
+    if (!unknown)
+        return TRUE;
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                _("the overlay '%s' of disk '%s' can't be put back, it is '%s': the one "
+                  "that is in its place may be needed: %s"), disk->overlay, disk->target,
+                disk->kept, unknown);
+    return FALSE;
+}
+
 /* Who else than the domain's definition, which means the old one by the same path, needs
  * what is there now. */
 static gboolean
@@ -314,7 +330,8 @@ checkNobodyNeedsNew(const qemuSnapshotPlan *plan, const qemuSnapshotPlanDisk *di
                       "domain '%s' needs the one that is in its place"),
                     disk->overlay, disk->target, disk->kept, user);
     else
-        return TRUE;
+        return checkAllIsKnown(disk, tree ? tree->states : NULL, error) &&
+            checkAllIsKnown(disk, others, error);
 
     return FALSE;
 }
@@ -405,6 +422,11 @@ overlayRemove(const qemuSnapshotPlanDisk *disk, const qemuSnapshotImages *needed
     if (user) {
         g_warning(_("overlay '%s' is kept: domain '%s' or one of its snapshots needs it"),
                   disk->file, user);
+        return TRUE;
+    }
+    if (qemuSnapshotImagesUnknown(needed)) {
+        g_warning(_("overlay '%s' is kept: %s"), disk->file,
+                  qemuSnapshotImagesUnknown(needed));
         return TRUE;
     }
 
