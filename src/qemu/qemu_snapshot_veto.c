@@ -14,6 +14,10 @@
  * Of a snapshot that is not the current one and has no children a libvirt that reverts
  * by itself takes its overlay for deleted, by the revert that left it; it commits
  * nothing and removes the image that holds the snapshot's state.
+ *
+ * Which image is merged differs by the version. The name that a snapshot records is that of
+ * the overlay once made by taking it: after a revert the domain may stand on the same state
+ * by way of another.
  */
 
 #include "config.h"
@@ -31,6 +35,7 @@
 typedef struct _deleteChain deleteChain;
 struct _deleteChain {
     GPtrArray *images;      /* file keys, from the top */
+    char *file;             /* name of the topmost; NULL: it has none */
     char *owner;            /* as it is called in messages */
     gboolean own;           /* the domain's own, or of its snapshots */
     char *snapshot;         /* NULL: not one's */
@@ -45,7 +50,9 @@ struct _deleteState {
     GHashTable *deleted;    /* set of names */
     GPtrArray *chains;      /* of deleteChain */
     GPtrArray *disks;       /* of the definition that libvirt works on */
-    gboolean removes_states;
+    gboolean removes_states;       /* what this libvirt does; see there */
+    gboolean merges_above_state;
+    gboolean spares_internal;
 };
 
 static void
@@ -54,6 +61,7 @@ deleteChainFree(void *opaque)
     deleteChain *chain = opaque;
 
     g_ptr_array_unref(chain->images);
+    g_free(chain->file);
     g_free(chain->owner);
     g_free(chain->snapshot);
     g_free(chain);
@@ -103,6 +111,7 @@ addChains(deleteState *state, GPtrArray *disks, const char *owner, gboolean own,
             continue;
         chain = g_new0(deleteChain, 1);
         chain->images = g_steal_pointer(&images);
+        chain->file = g_strdup(disk->file ? disk->file : disk->dev);
         chain->owner = g_strdup(owner);
         chain->own = own;
         chain->snapshot = info ? g_strdup(info->name) : NULL;
@@ -225,8 +234,8 @@ findImage(const deleteChain *chain, const char *key, guint *ret_index)
 typedef struct _deleteCommit deleteCommit;
 struct _deleteCommit {
     const char *snapshot;    /* that is deleted */
-    const char *file;        /* the overlay, as the snapshot names it */
-    char *overlay;           /* keys: removed */
+    const char *file;        /* the overlay, by name */
+    const char *overlay;     /* keys: removed; NULL: nothing is */
     const char *above;       /* gets a new backing image; NULL: nothing is there */
     const char *base;        /* written to; NULL: not in the chain, so not committed */
 };
@@ -312,29 +321,130 @@ checkCommit(const deleteState *state, const deleteCommit *commit, GError **error
     return changed->len == 0 && losers->len == 0;
 }
 
+static void
+setCommit(deleteCommit *commit, const deleteChain *now, guint at)
+{
+    commit->overlay = imageAt(now, at);
+    commit->above = at > 0 ? imageAt(now, at - 1) : NULL;
+    commit->base = imageAt(now, at + 1);
+}
+
+/* The chain of one of its disks; empty where there is none, or on none of this host. */
+static GPtrArray *
+readChainOf(const deleteState *state, GPtrArray *disks, const char *name,
+            const char *owner, GError **error)
+{
+    const virDomainDisk *disk = virDomainDisksFind(disks, name);
+
+    return disk ? readChain(state, disk, owner, error) : g_ptr_array_new();
+}
+
 static gboolean
-checkOverlay(const deleteState *state, const virDomainSnapshotInfo *info,
-             const virDomainSnapshotDisk *entry, GError **error)
+hasChildren(const deleteState *state, const char *name)
+{
+    for (guint i = 0; i < state->infos->len; i++) {
+        const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
+
+        if (g_strcmp0(info->parent, name) == 0)
+            return TRUE;
+    }
+
+    return FALSE;
+}
+
+/* libvirt's own words are "could not find base disk source in disk source chain". */
+static void
+setNotInChain(const deleteState *state, const deleteCommit *commit, GError **error)
+{
+    const char *domain = virDomainGetName(state->dom);
+
+    if (hasChildren(state, commit->snapshot))
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("cannot delete snapshot '%s': its overlay '%s' is not among the "
+                      "images that domain '%s' is on, and this libvirt can merge no "
+                      "other; revert to a snapshot that stands on that overlay first"),
+                    commit->snapshot, commit->file, domain);
+    else
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("cannot delete snapshot '%s': its overlay '%s' is not among the "
+                      "images that domain '%s' is on, and this libvirt can merge no "
+                      "other; revert to snapshot '%s' first, or delete its metadata alone "
+                      "and remove the images that nothing needs then"),
+                    commit->snapshot, commit->file, domain, commit->snapshot);
+}
+
+/* The overlay that the snapshot names is merged, wherever it is in the domain's chain. */
+static gboolean
+checkRecorded(const deleteState *state, const virDomainSnapshotInfo *info,
+              const virDomainSnapshotDisk *entry, const deleteChain *now, GError **error)
 {
     const char *file = entry->file ? entry->file : entry->dev;
     g_autofree char *key = virSnapFileKey(file);
-    const virDomainDisk *disk = virDomainDisksFind(state->disks, entry->name);
-    g_autoptr(GPtrArray) images = disk ?
-        readChain(state, disk, _("the domain"), error) : g_ptr_array_new();
-    deleteChain now = { .images = images };
-    deleteCommit commit = {
-        .snapshot = info->name, .file = file, .overlay = key,
-    };
+    deleteCommit commit = { .snapshot = info->name, .file = file, .overlay = key };
     guint at;
+
+    if (findImage(now, key, &at))
+        setCommit(&commit, now, at);
+    if (!checkCommit(state, &commit, error))
+        return FALSE;
+    if (commit.base || now->images->len == 0)
+        return TRUE;
+
+    setNotInChain(state, &commit, error);
+    return FALSE;
+}
+
+static const char *
+imageName(const deleteState *state, const char *key, const char *otherwise)
+{
+    for (guint i = 0; i < state->chains->len; i++) {
+        const deleteChain *chain = g_ptr_array_index(state->chains, i);
+
+        if (chain->file && g_strcmp0(imageAt(chain, 0), key) == 0)
+            return chain->file;
+    }
+
+    return otherwise;
+}
+
+/* What is right above the snapshot's state is merged, whatever the snapshot names. Where
+ * the domain does not stand on that state, libvirt refuses by itself. */
+static gboolean
+checkAboveState(const deleteState *state, const virDomainSnapshotInfo *info,
+                const virDomainSnapshotDisk *entry, GPtrArray *then_disks,
+                const deleteChain *now, GError **error)
+{
+    g_autoptr(GPtrArray) then =
+        readChainOf(state, then_disks, entry->name, _("the snapshot"), error);
+    deleteCommit commit = { .snapshot = info->name };
+    guint at;
+
+    if (!then)
+        return FALSE;
+    if (then->len == 0 || !findImage(now, then->pdata[0], &at) || at == 0)
+        return TRUE;
+
+    setCommit(&commit, now, at - 1);
+    commit.file = imageName(state, commit.overlay, entry->file ? entry->file : entry->dev);
+    return checkCommit(state, &commit, error);
+}
+
+static gboolean
+checkOverlay(const deleteState *state, const virDomainSnapshotInfo *info,
+             const virDomainSnapshotDisk *entry, GPtrArray *then_disks, GError **error)
+{
+    g_autoptr(GPtrArray) images =
+        readChainOf(state, state->disks, entry->name, _("the domain"), error);
+    deleteChain now = { .images = images };
 
     if (!images)
         return FALSE;
-    if (findImage(&now, key, &at)) {
-        commit.above = at > 0 ? imageAt(&now, at - 1) : NULL;
-        commit.base = imageAt(&now, at + 1);
-    }
+    if (!entry->file && !entry->dev)
+        return TRUE;
 
-    return checkCommit(state, &commit, error);
+    return state->merges_above_state ?
+        checkAboveState(state, info, entry, then_disks, &now, error) :
+        checkRecorded(state, info, entry, &now, error);
 }
 
 /* An overlay that a revert left in its place stands on the state, too. */
@@ -354,6 +464,19 @@ addKeptOverlay(GString *owners, const virDomainSnapshotDisk *entry, const char *
     return TRUE;
 }
 
+/* What the image holds besides, the parent's state, would go with it. */
+static gboolean
+sparesState(const deleteState *state, const virDomainSnapshotInfo *info,
+            const virDomainDisk *disk)
+{
+    const virDomainSnapshotInfo *parent =
+        info->parent ? qemuSnapshotFindInfo(state->infos, info->parent) : NULL;
+
+    return state->spares_internal && parent &&
+        virDomainSnapshotInfoGetLocation(parent, disk->target, disk->file) ==
+        VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL;
+}
+
 static gboolean
 checkState(const deleteState *state, const virDomainSnapshotInfo *info,
            const virDomainSnapshotDisk *entry, GPtrArray *then_disks, GError **error)
@@ -364,7 +487,7 @@ checkState(const deleteState *state, const virDomainSnapshotInfo *info,
         readChain(state, disk, _("the snapshot"), error) : g_ptr_array_new();
     guint at;
 
-    if (!then || then->len == 0)
+    if (!then || then->len == 0 || sparesState(state, info, disk))
         return then != NULL;
 
     for (guint i = 0; i < state->chains->len; i++) {
@@ -379,19 +502,6 @@ checkState(const deleteState *state, const virDomainSnapshotInfo *info,
         return TRUE;
 
     setNeeded(error, info->name, disk->file ? disk->file : disk->target, owners);
-    return FALSE;
-}
-
-static gboolean
-hasChildren(const deleteState *state, const char *name)
-{
-    for (guint i = 0; i < state->infos->len; i++) {
-        const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
-
-        if (g_strcmp0(info->parent, name) == 0)
-            return TRUE;
-    }
-
     return FALSE;
 }
 
@@ -419,10 +529,8 @@ checkSnapshot(const deleteState *state, const virDomainSnapshotInfo *info, GErro
 
         if (entry->location != VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
             continue;
-        if ((entry->file || entry->dev) && !checkOverlay(state, info, entry, error))
-            return FALSE;
-        if (removes_state &&
-            !checkState(state, info, entry, then_disks, error))
+        if (removes_state ? !checkState(state, info, entry, then_disks, error) :
+            !checkOverlay(state, info, entry, then_disks, error))
             return FALSE;
     }
 
@@ -487,6 +595,10 @@ qemuSnapshotVetoDelete(qemuSnapshotDriver *driver, const qemuSnapshotRequest *re
 
     state.removes_states =
         qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES);
+    state.merges_above_state =
+        qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_MERGES_ABOVE_STATE);
+    state.spares_internal =
+        qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_SPARES_INTERNAL);
     if ((state.dom = virDomainLookupByUUID(conn, request->uuid))) {
         ok = deleteCheck(&state, request, error);
     } else {
