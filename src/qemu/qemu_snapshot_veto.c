@@ -26,7 +26,9 @@
 
 #include "qemu_snapshot_veto.h"
 #include "qemu_snapshot_libvirt.h"
+#include "qemu_snapshot_metadata.h"
 #include "qemu_snapshot_tree.h"
+#include "qemu_snapshot_witness.h"
 #include "snapshot_conf.h"
 #include "virsnaperror.h"
 #include "virsnapfile.h"
@@ -552,18 +554,46 @@ deletesExternal(const deleteState *state)
     return FALSE;
 }
 
+/* All that is foreseen rests on what the domain's snapshots say that they stand on. */
+static gboolean
+checkWitnesses(const deleteState *state, GError **error)
+{
+    for (guint i = 0; i < state->infos->len; i++) {
+        if (qemuSnapshotWitnessCheck(g_ptr_array_index(state->infos, i),
+                                     VIR_ERR_OPERATION_INVALID, error))
+            continue;
+        g_prefix_error(error, _("cannot delete snapshot '%s': "), state->snapshot);
+        return FALSE;
+    }
+
+    return TRUE;
+}
+
+/* Where those that were taken after it are deleted as well, the order does not matter. */
+static gboolean
+forgetsOneAlone(const qemuSnapshotRequest *request)
+{
+    return !(request->flags & (VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN |
+                               VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN_ONLY));
+}
+
 static gboolean
 deleteCheck(deleteState *state, const qemuSnapshotRequest *request, GError **error)
 {
     if (!(state->infos = qemuSnapshotReadInfos(state->dom, error)))
         return FALSE;
 
+    if (request->flags & VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+        return !forgetsOneAlone(request) ||
+            qemuSnapshotMetadataDetach(state->dom, state->infos, state->snapshot, error);
+
     state->chains = g_ptr_array_new_with_free_func(deleteChainFree);
     chooseDeleted(state, request);
     if (!deletesExternal(state))
         return TRUE;
 
-    if (!addDomain(state, state->dom, state->infos, TRUE, error) ||
+    if (!checkWitnesses(state, error) ||
+        !addDomain(state, state->dom, state->infos, TRUE, error) ||
         !qemuSnapshotEachDomain(virDomainGetConnect(state->dom), state->dom, addOther,
                                 state, error))
         return FALSE;
@@ -588,8 +618,6 @@ qemuSnapshotVetoDelete(qemuSnapshotDriver *driver, const qemuSnapshotRequest *re
     virErrorPtr last;
     gboolean ok;
 
-    if (request->flags & VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
-        return TRUE;
     if (!(conn = qemuSnapshotDriverConnect(driver, error)))
         return FALSE;
 

@@ -20,6 +20,7 @@ static const unsigned long features[] = {
     [QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES] = 9009000,
     [QEMU_SNAPSHOT_LIBVIRT_MERGES_ABOVE_STATE] = 9009000,
     [QEMU_SNAPSHOT_LIBVIRT_SPARES_INTERNAL] = 11003000,  /* so was this */
+    [QEMU_SNAPSHOT_LIBVIRT_KEEPS_DEFINITIONS] = 11003000,  /* and this */
     [QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS] = 11003000,  /* measured; others were not */
 };
 

@@ -22,6 +22,9 @@ typedef enum {
     QEMU_SNAPSHOT_LIBVIRT_MERGES_ABOVE_STATE,
     /* ... but not where the snapshot's parent is kept within that same image. */
     QEMU_SNAPSHOT_LIBVIRT_SPARES_INTERNAL,
+    /* It leaves the definitions in other snapshots as they are when it deletes the metadata
+     * of one alone. */
+    QEMU_SNAPSHOT_LIBVIRT_KEEPS_DEFINITIONS,
     /* It can't read what QEMU says of chains of more than
      * QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAIN images, and so not start a domain on one: it
      * parses JSON with json-c, to a depth of 32. */
