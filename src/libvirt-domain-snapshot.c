@@ -64,6 +64,15 @@ beginCall(void)
     return TRUE;
 }
 
+/* virtsnapshotd is for domains of QEMU; those of other drivers are libvirt's alone. */
+static gboolean
+hasDaemon(virDomainSnapshotPtr snapshot)
+{
+    const char *type = virConnectGetType(virDomainSnapshotGetConnect(snapshot));
+
+    return g_strcmp0(type, "QEMU") == 0;
+}
+
 /* Whether the snapshot is one for libvirt's own revert. */
 static gboolean
 isInternal(const char *xml)
@@ -85,7 +94,8 @@ isInternal(const char *xml)
  * image that holds the snapshot's state, the snapshot's name and the smallest
  * free number, as in "disk.snap1-1". With @xmlDesc NULL all names are
  * generated; an internal snapshot is then reverted to as by
- * virDomainRevertToSnapshot().
+ * virDomainRevertToSnapshot(), unless that would rewrite an image that another
+ * snapshot or domain needs: nothing overrides this.
  *
  * The images that hold the snapshot's state are not written to, so that it and
  * all other snapshots of the domain can be reverted to again. The state the
@@ -143,10 +153,10 @@ virDomainRevertToSnapshotXML(virDomainSnapshotPtr snapshot,
     if (!(xml = virDomainSnapshotGetXMLDesc(snapshot,
                                             VIR_DOMAIN_SNAPSHOT_XML_SECURE)))
         return -1;
-    internal = !xmlDesc && !(flags & OWN_FLAGS) && isInternal(xml);
+    internal = isInternal(xml);
     free(xml);
 
-    if (internal)
+    if (internal && !xmlDesc && !(flags & OWN_FLAGS) && !hasDaemon(snapshot))
         return virDomainRevertToSnapshot(snapshot, flags);
 
     if (!remoteDomainRevertToSnapshotXML(snapshot, xmlDesc, flags, &error)) {

@@ -147,8 +147,8 @@ isGone(const GError *error)
 }
 
 gboolean
-qemuSnapshotIsExternal(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request,
-                       gboolean *ret_external, GError **error)
+qemuSnapshotFindKind(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request,
+                     qemuSnapshotKind *ret_kind, GError **error)
 {
     virConnectPtr conn = qemuSnapshotDriverConnect(driver, error);
     g_autoptr(virDomainSnapshotInfo) info = NULL;
@@ -164,7 +164,9 @@ qemuSnapshotIsExternal(qemuSnapshotDriver *driver, const qemuSnapshotRequest *re
         return FALSE;
     }
 
-    *ret_external = info && virDomainSnapshotInfoIsExternal(info);
+    *ret_kind = !info ? QEMU_SNAPSHOT_KIND_ABSENT :
+        virDomainSnapshotInfoIsExternal(info) ? QEMU_SNAPSHOT_KIND_EXTERNAL :
+        QEMU_SNAPSHOT_KIND_INTERNAL;
     return TRUE;
 }
 

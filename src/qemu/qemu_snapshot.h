@@ -21,11 +21,15 @@ gboolean qemuSnapshotRevert(qemuSnapshotDriver *driver,
  * been answered. */
 void qemuSnapshotRevertPrepare(qemuSnapshotDriver *driver);
 
-/* Whether the snapshot is one that only qemuSnapshotRevert() can go back to, before
- * libvirt 9.9. It isn't, where it or its domain is not there. */
-gboolean qemuSnapshotIsExternal(qemuSnapshotDriver *driver,
-                                const qemuSnapshotRequest *request,
-                                gboolean *ret_external, GError **error);
+typedef enum {
+    QEMU_SNAPSHOT_KIND_ABSENT = 0,   /* it or its domain is not there */
+    QEMU_SNAPSHOT_KIND_INTERNAL,     /* libvirt goes back to it */
+    QEMU_SNAPSHOT_KIND_EXTERNAL,     /* only qemuSnapshotRevert() can, before libvirt 9.9 */
+} qemuSnapshotKind;
+
+gboolean qemuSnapshotFindKind(qemuSnapshotDriver *driver,
+                              const qemuSnapshotRequest *request,
+                              qemuSnapshotKind *ret_kind, GError **error);
 
 /* FALSE where libvirt must not be let delete the snapshot (request: domain, uuid, snapshot,
  * and flags, of virDomainSnapshotDeleteFlags); see qemu_snapshot_veto.h. What earlier reverts

@@ -14,14 +14,20 @@
  * Of a snapshot that is not the current one and has no children a libvirt that reverts
  * by itself takes its overlay for deleted, by the revert that left it; it commits
  * nothing and removes the image that holds the snapshot's state.
+ *
+ * Which image is merged differs by the version. The name that a snapshot records is that of
+ * the overlay once made by taking it: after a revert the domain may stand on the same state
+ * by way of another.
  */
 
 #include "config.h"
 
 #include "domain_conf.h"
 #include "qemu_snapshot_libvirt.h"
+#include "qemu_snapshot_metadata.h"
 #include "qemu_snapshot_read.h"
 #include "qemu_snapshot_veto.h"
+#include "qemu_snapshot_witness.h"
 #include "snapshot_conf.h"
 #include "virsnaperror.h"
 
@@ -36,7 +42,9 @@ struct _vetoState {
     GPtrArray *disks;       /* of the definition that libvirt works on */
     GPtrArray *asked;       /* of char *: the files that are asked about */
     qemuHolders *holders;
-    gboolean removes_states;
+    gboolean removes_states;       /* what this libvirt does; see there */
+    gboolean merges_above_state;
+    gboolean spares_internal;
 };
 
 static void
@@ -274,23 +282,115 @@ vetoOwnChain(const vetoState *state, const char *target)
 }
 
 static gboolean
-vetoCheckOverlay(const vetoState *state, const virDomainSnapshotInfo *info,
-                 const virDomainSnapshotDisk *entry, GError **error)
+vetoHasChildren(const vetoState *state, const char *name)
+{
+    for (guint i = 0; i < state->infos->len; i++) {
+        const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
+
+        if (g_strcmp0(info->parent, name) == 0)
+            return TRUE;
+    }
+
+    return FALSE;
+}
+
+/* libvirt's own words are "could not find base disk source in disk source chain". */
+static void
+vetoSetNotInChain(const vetoState *state, const vetoCommit *commit, GError **error)
+{
+    const char *domain = virDomainGetName(state->dom);
+
+    if (vetoHasChildren(state, commit->snapshot))
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("cannot delete snapshot '%s': its overlay '%s' is not among the "
+                      "images that domain '%s' is on, and this libvirt can merge no "
+                      "other; revert to a snapshot that stands on that overlay first"),
+                    commit->snapshot, commit->file, domain);
+    else
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("cannot delete snapshot '%s': its overlay '%s' is not among the "
+                      "images that domain '%s' is on, and this libvirt can merge no "
+                      "other; revert to snapshot '%s' first, or delete its metadata alone "
+                      "and remove the images that nothing needs then"),
+                    commit->snapshot, commit->file, domain, commit->snapshot);
+}
+
+static void
+vetoSetCommit(vetoCommit *commit, GPtrArray *chain, guint at)
+{
+    commit->overlay = g_ptr_array_index(chain, at);
+    commit->above = at > 0 ? g_ptr_array_index(chain, at - 1) : NULL;
+    commit->base = at + 1 < chain->len ? g_ptr_array_index(chain, at + 1) : NULL;
+}
+
+/* The overlay that the snapshot names is merged, wherever it is in the domain's chain. */
+static gboolean
+vetoCheckRecorded(const vetoState *state, const virDomainSnapshotInfo *info,
+                  const virDomainSnapshotDisk *entry, GPtrArray *chain, GError **error)
 {
     const char *file = entry->file ? entry->file : entry->dev;
-    g_autoptr(GPtrArray) chain = vetoOwnChain(state, entry->name);
     vetoCommit commit = {
         .state = state, .snapshot = info->name, .file = file,
         .overlay = qemuHoldersFind(state->holders, file),
     };
     guint at;
 
-    if (commit.overlay && g_ptr_array_find(chain, commit.overlay, &at)) {
-        commit.above = at > 0 ? g_ptr_array_index(chain, at - 1) : NULL;
-        commit.base = at + 1 < chain->len ? g_ptr_array_index(chain, at + 1) : NULL;
-    }
+    if (commit.overlay && g_ptr_array_find(chain, commit.overlay, &at))
+        vetoSetCommit(&commit, chain, at);
+    if (!vetoCheckCommit(&commit, error))
+        return FALSE;
+    if (commit.base || chain->len == 0)
+        return TRUE;
 
+    vetoSetNotInChain(state, &commit, error);
+    return FALSE;
+}
+
+/* What is right above the snapshot's state is merged, whatever the snapshot names. Where
+ * the domain does not stand on that state, libvirt refuses by itself. */
+static gboolean
+vetoCheckAboveState(const vetoState *state, const virDomainSnapshotInfo *info,
+                    const virDomainDisk *then, GPtrArray *chain, GError **error)
+{
+    const char *file = then ? (then->file ? then->file : then->dev) : NULL;
+    const qemuHoldersImage *image = file ? qemuHoldersFind(state->holders, file) : NULL;
+    vetoCommit commit = { .state = state, .snapshot = info->name };
+    guint at;
+
+    if (!image || !g_ptr_array_find(chain, image, &at) || at == 0)
+        return TRUE;
+
+    vetoSetCommit(&commit, chain, at - 1);
+    commit.file = qemuHoldersImagePath(commit.overlay);
     return vetoCheckCommit(&commit, error);
+}
+
+static gboolean
+vetoCheckOverlay(const vetoState *state, const virDomainSnapshotInfo *info,
+                 const virDomainSnapshotDisk *entry, GPtrArray *then_disks, GError **error)
+{
+    g_autoptr(GPtrArray) chain = vetoOwnChain(state, entry->name);
+
+    if (!entry->file && !entry->dev)
+        return TRUE;
+
+    return state->merges_above_state ?
+        vetoCheckAboveState(state, info, virDomainDisksFind(then_disks, entry->name),
+                            chain, error) :
+        vetoCheckRecorded(state, info, entry, chain, error);
+}
+
+/* What the image holds besides, the parent's state, would go with it. */
+static gboolean
+vetoSparesState(const vetoState *state, const virDomainSnapshotInfo *info,
+                const virDomainDisk *disk)
+{
+    const virDomainSnapshotInfo *parent =
+        info->parent ? qemuSnapshotFindInfo(state->infos, info->parent) : NULL;
+
+    return state->spares_internal && parent &&
+        virDomainSnapshotInfoGetLocation(parent, disk->target, disk->file) ==
+        VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL;
 }
 
 static gboolean
@@ -310,24 +410,12 @@ vetoCheckState(const vetoState *state, const virDomainSnapshotInfo *info,
     const char *file = disk ? (disk->file ? disk->file : disk->dev) : NULL;
     g_autofree char *who = NULL;
 
-    if (!file || vetoCheckNobody(state, file, vetoIgnoreOfState, state, &who, error))
+    if (!file || vetoSparesState(state, info, disk) ||
+        vetoCheckNobody(state, file, vetoIgnoreOfState, state, &who, error))
         return TRUE;
 
     if (who)
         vetoSetNeeded(error, info->name, file, who);
-    return FALSE;
-}
-
-static gboolean
-vetoHasChildren(const vetoState *state, const char *name)
-{
-    for (guint i = 0; i < state->infos->len; i++) {
-        const virDomainSnapshotInfo *info = g_ptr_array_index(state->infos, i);
-
-        if (g_strcmp0(info->parent, name) == 0)
-            return TRUE;
-    }
-
     return FALSE;
 }
 
@@ -356,9 +444,8 @@ vetoCheckSnapshot(const vetoState *state, const virDomainSnapshotInfo *info,
 
         if (entry->location != VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
             continue;
-        if ((entry->file || entry->dev) && !vetoCheckOverlay(state, info, entry, error))
-            return FALSE;
-        if (removes_state && !vetoCheckState(state, info, entry, then_disks, error))
+        if (removes_state ? !vetoCheckState(state, info, entry, then_disks, error) :
+            !vetoCheckOverlay(state, info, entry, then_disks, error))
             return FALSE;
     }
 
@@ -443,6 +530,29 @@ vetoReadAll(vetoState *state, GError **error)
     return before == state->asked->len || vetoRead(state, error);
 }
 
+/* All that is foreseen rests on what the domain's snapshots say that they stand on. */
+static gboolean
+vetoCheckWitnesses(const vetoState *state, GError **error)
+{
+    for (guint i = 0; i < state->infos->len; i++) {
+        if (qemuSnapshotWitnessCheck(g_ptr_array_index(state->infos, i),
+                                     VIR_ERR_OPERATION_INVALID, error))
+            continue;
+        g_prefix_error(error, _("cannot delete snapshot '%s': "), state->snapshot);
+        return FALSE;
+    }
+
+    return TRUE;
+}
+
+/* Where those that were taken after it are deleted as well, the order does not matter. */
+static gboolean
+vetoForgetsOneAlone(const qemuSnapshotRequest *request)
+{
+    return !(request->flags & (VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN |
+                               VIR_DOMAIN_SNAPSHOT_DELETE_CHILDREN_ONLY));
+}
+
 static gboolean
 vetoCheck(vetoState *state, const qemuSnapshotRequest *request, GError **error)
 {
@@ -451,13 +561,18 @@ vetoCheck(vetoState *state, const qemuSnapshotRequest *request, GError **error)
     if (!(state->infos = qemuSnapshotReadInfos(state->dom, error)))
         return FALSE;
 
+    if (request->flags & VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
+        return !vetoForgetsOneAlone(request) ||
+            qemuSnapshotMetadataDetach(state->dom, state->infos, state->snapshot, error);
+
     vetoChooseDeleted(state, request);
     if (!vetoDeletesExternal(state))
         return TRUE;
 
     if (virDomainGetUUIDString(state->dom, uuid) == 0)
         state->uuid = g_strdup(uuid);
-    if (!(state->disks = qemuSnapshotReadDisks(state->dom, 0, NULL, error)) ||
+    if (!vetoCheckWitnesses(state, error) ||
+        !(state->disks = qemuSnapshotReadDisks(state->dom, 0, NULL, error)) ||
         !vetoReadAll(state, error))
         return FALSE;
 
@@ -480,13 +595,15 @@ qemuSnapshotVetoDelete(qemuSnapshotDriver *driver, const qemuSnapshotRequest *re
     virErrorPtr last;
     gboolean ok;
 
-    if (request->flags & VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
-        return TRUE;
     if (!(conn = qemuSnapshotDriverConnect(driver, error)))
         return FALSE;
 
     state.removes_states =
         qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES);
+    state.merges_above_state =
+        qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_MERGES_ABOVE_STATE);
+    state.spares_internal =
+        qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_SPARES_INTERNAL);
     if ((state.dom = virDomainLookupByUUID(conn, request->uuid))) {
         ok = vetoCheck(&state, request, error);
     } else {

@@ -10,7 +10,8 @@
 
 /* FALSE where libvirt's deletion of the snapshot (request: domain, uuid, snapshot, and
  * flags, of virDomainSnapshotDeleteFlags) would change or remove what another snapshot
- * or a domain needs. What libvirt refuses by itself is left to it. Changes nothing; the
- * caller holds the domain's lock of the driver. */
+ * or a domain needs. What libvirt refuses by itself is left to it. Changes nothing, but
+ * for what qemuSnapshotMetadataDetach() does; the caller holds the domain's lock of the
+ * driver. */
 gboolean qemuSnapshotVetoDelete(qemuSnapshotDriver *driver,
                                  const qemuSnapshotRequest *request, GError **error);

@@ -16,6 +16,7 @@
 
 #include <string.h>
 
+#include "qemu_snapshot_internal.h"
 #include "remote_error.h"
 #include "virsnaperror.h"
 #include "virsnaphandover.h"
@@ -102,20 +103,20 @@ callReplied(void *opaque)
     dispatchCallFree(opaque);
 }
 
-/* libvirt's deletion has the domain to itself until it is over, or aborted. */
+/* libvirt's deletion or revert has the domain to itself until it is over, or aborted:
+ * what was looked up before may not change in between. */
 static void
 callForward(dispatchCall *call)
 {
     virtsnapshotdJobs *jobs = call->dispatch->jobs;
     virNetTaken *taken = g_steal_pointer(&call->taken);
 
-    if (call->kind == VIRTSNAPSHOTD_CALL_DELETE) {
+    if (call->exclusive) {
         virtsnapshotdJobsAllowAbort(jobs, call->request.snapshot.uuid);
         virtsnapshotdForwardSend(call->client, taken, callReplied, call);
         return;
     }
 
-    callRelease(call);
     virtsnapshotdForwardSend(call->client, taken, NULL, NULL);
     dispatchCallFree(call);
 }
@@ -161,19 +162,53 @@ workRevert(dispatchCall *call)
         call->reply = callEncodeReply(call, NULL, NULL, &call->error);
 }
 
-/* What isn't external, or isn't there, is libvirt's to answer. What can't be told is
- * nobody's: libvirt would revert without our checks. */
+/* An internal snapshot has no overlays that a document or a flag of ours could be about:
+ * asked for without, it is gone back to by libvirt. */
+static void
+workOwnRevert(dispatchCall *call)
+{
+    qemuSnapshotDriver *driver = call->dispatch->config.driver;
+    const qemuSnapshotRequest *request = &call->request.snapshot;
+    gboolean plain = !request->xml && !(request->flags & QEMU_SNAPSHOT_OWN_FLAGS);
+    qemuSnapshotKind kind = QEMU_SNAPSHOT_KIND_EXTERNAL;
+
+    if (plain && !qemuSnapshotFindKind(driver, request, &kind, &call->error))
+        return;
+
+    switch (kind) {
+    case QEMU_SNAPSHOT_KIND_INTERNAL:
+        if (qemuSnapshotInternalRevert(driver, request, &call->error))
+            call->reply = callEncodeReply(call, NULL, NULL, &call->error);
+        break;
+    case QEMU_SNAPSHOT_KIND_ABSENT:
+    case QEMU_SNAPSHOT_KIND_EXTERNAL:
+        workRevert(call);
+    }
+}
+
+/* What isn't there is libvirt's to answer, and so is an internal one that nothing else
+ * depends on. What can't be told is nobody's: libvirt would revert without our checks. */
 static void
 workLibvirtRevert(dispatchCall *call)
 {
     const virtsnapshotdDispatchConfig *config = &call->dispatch->config;
-    gboolean external = FALSE;
+    qemuSnapshotKind kind;
 
-    if (qemuSnapshotIsExternal(config->driver, &call->request.snapshot, &external,
-                               &call->error) && external &&
-        !(config->revert_by_libvirt &&
-          qemuSnapshotDriverCanRevertExternal(config->driver)))
-        workRevert(call);
+    if (!qemuSnapshotFindKind(config->driver, &call->request.snapshot, &kind,
+                              &call->error))
+        return;
+
+    switch (kind) {
+    case QEMU_SNAPSHOT_KIND_ABSENT:
+        break;
+    case QEMU_SNAPSHOT_KIND_INTERNAL:
+        qemuSnapshotInternalCheck(config->driver, &call->request.snapshot, &call->error);
+        break;
+    case QEMU_SNAPSHOT_KIND_EXTERNAL:
+        if (!config->revert_by_libvirt ||
+            !qemuSnapshotDriverCanRevertExternal(config->driver))
+            workRevert(call);
+    }
 }
 
 static void
@@ -213,7 +248,7 @@ work(void *data, void *opaque G_GNUC_UNUSED)
     virSnapTakeOver(call);
     switch (call->kind) {
     case VIRTSNAPSHOTD_CALL_REVERT_XML:
-        workRevert(call);
+        workOwnRevert(call);
         break;
     case VIRTSNAPSHOTD_CALL_REVERT:
         workLibvirtRevert(call);

@@ -389,4 +389,5 @@ def test_deletion_of_a_client_that_does_not_read(host):
     assert vm.data() == [BLUE, BLUE]
 
 
-tap.main(globals())
+if __name__ == '__main__':
+    tap.main(globals())

@@ -224,4 +224,5 @@ def test_genid_is_new(host):
     assert len(seen) == 3, seen
 
 
-tap.main(globals())
+if __name__ == '__main__':
+    tap.main(globals())

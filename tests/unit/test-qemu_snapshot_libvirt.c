@@ -25,6 +25,14 @@ testFeatures(void)
                                                  QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES));
     g_assert_true(qemuSnapshotLibvirtVersionHas(9009000,
                                                 QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES));
+    g_assert_false(qemuSnapshotLibvirtVersionHas(
+                       9000000, QEMU_SNAPSHOT_LIBVIRT_MERGES_ABOVE_STATE));
+    g_assert_true(qemuSnapshotLibvirtVersionHas(
+                      9009000, QEMU_SNAPSHOT_LIBVIRT_MERGES_ABOVE_STATE));
+    g_assert_false(qemuSnapshotLibvirtVersionHas(
+                       9009000, QEMU_SNAPSHOT_LIBVIRT_SPARES_INTERNAL));
+    g_assert_true(qemuSnapshotLibvirtVersionHas(
+                      11003000, QEMU_SNAPSHOT_LIBVIRT_SPARES_INTERNAL));
     g_assert_true(qemuSnapshotLibvirtVersionHas(11003000,
                                                 QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS));
     g_assert_false(qemuSnapshotLibvirtVersionHas(9000000,

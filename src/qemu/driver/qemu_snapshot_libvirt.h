@@ -17,6 +17,14 @@ typedef enum {
     /* Of a snapshot that is not the current one and has no children its deletion removes
      * the images that hold the snapshot's state, whatever else stands on them. */
     QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES,
+    /* Its deletion merges the image that is right above the snapshot's state in the chain
+     * that the domain is on; earlier ones the overlay that the snapshot records. */
+    QEMU_SNAPSHOT_LIBVIRT_MERGES_ABOVE_STATE,
+    /* ... but not where the snapshot's parent is kept within that same image. */
+    QEMU_SNAPSHOT_LIBVIRT_SPARES_INTERNAL,
+    /* It leaves the definitions in other snapshots as they are when it deletes the metadata
+     * of one alone. */
+    QEMU_SNAPSHOT_LIBVIRT_KEEPS_DEFINITIONS,
     /* It can't read what QEMU says of chains of more than
      * QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAIN images, and so not start a domain on one: it
      * parses JSON with json-c, to a depth of 32. */

@@ -7,6 +7,9 @@
 
 #include <glib.h>
 
+/* Flags that are not libvirt's own: ours begin at bit 16. */
+#define QEMU_SNAPSHOT_OWN_FLAGS (~0u << 16)
+
 typedef struct _qemuSnapshotRequest qemuSnapshotRequest;
 struct _qemuSnapshotRequest {
     const char *domain;          /* name, for messages */

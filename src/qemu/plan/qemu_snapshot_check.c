@@ -15,6 +15,7 @@
 #include "qemu_snapshot_check.h"
 #include "qemu_snapshot_libvirt.h"
 #include "qemu_snapshot_memory.h"
+#include "qemu_snapshot_witness.h"
 #include "virsnaperror.h"
 #include "virsnapfile.h"
 #include "virsnapqcow2.h"
@@ -140,6 +141,9 @@ qemuSnapshotCheckRisks(const qemuSnapshotPlan *plan,
                     plan->domain);
         return FALSE;
     }
+
+    if (!qemuSnapshotWitnessCheck(source->info, VIR_ERR_SNAPSHOT_REVERT_RISKY, error))
+        return FALSE;
 
     if (plan->start == QEMU_SNAPSHOT_START_RESTORE &&
         (!qemuSnapshotMemoryCheckDisks(source, error) || !checkReused(plan, error)))
