@@ -180,11 +180,21 @@ def test_snapshot_of_another_domain(host):
 
 def test_what_can_not_be_told(host):
     vm = internal_only(host, running=False)
+    with volume_of_another(host, vm.folder, undefined=True):
+        refused(host, vm, 'i1', "it can't be told what disk 'vda' of domain 'vm1'")
     images.create(vm.path('top'), backing=vm.base['vda'])
     with volume_of_another(host, vm.folder) as pool:
         pool.destroy()
-        refused(host, vm, 'i1', "it can't be told what disk 'vda' of domain 'vm1'")
+        refused(host, vm, 'i1', "domain 'vm1'")
         assert images.pattern(vm.path('top')) == BLUE
+
+
+def test_image_that_no_domain_has(host):
+    """A template, a clone that is not defined now, one of another host."""
+    vm = internal_only(host, running=False)
+    images.create(vm.path('clone'), backing=vm.base['vda'])
+    refused(host, vm, 'i1', f"image '{vm.path('clone')}'")
+    assert images.pattern(vm.path('clone')) == BLUE
 
 
 # What is not refused

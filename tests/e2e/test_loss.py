@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_loss.py: what can't be told to be free is neither written to, renamed nor removed
 
-Another domain's disk is a volume of a storage pool that is not active: what it stands on
-can't be told, so it may stand on any image.
+Another domain's disk is a volume of a storage pool that is not active, or that nobody knows:
+then what it stands on can't be told.
 """
 
 import contextlib
@@ -34,6 +34,13 @@ def hidden_above(host, vm, file):
         yield pool
 
 
+@contextlib.contextmanager
+def lost(host, vm):
+    """Another domain is on a volume of a pool that nobody knows."""
+    with volume_of_another(host, vm.folder, undefined=True):
+        yield
+
+
 def reuse_of_what_may_be_needed(host, running):
     vm = two_snapshots(host, running=running)
     made = vm.path('a.made')
@@ -41,11 +48,15 @@ def reuse_of_what_may_be_needed(host, running):
     images.write(made, BLUE)
     xml, flags = document(('vda', made)), REUSE_EXT | (RUNNING if running else 0)
     with hidden_above(host, vm, made) as pool:
-        refused(host, vm, 'snap1', CONFIG, "'vda'", made, UNKNOWN, xml=xml, flags=flags)
+        for _active in (False, True):
+            refused(host, vm, 'snap1', CONFIG, made, "domain 'vm1' uses it", xml=xml,
+                    flags=flags)
+            if not pool.isActive():
+                pool.create()
         assert images.pattern(vm.path('top')) == BLUE
-        pool.create()
-        refused(host, vm, 'snap1', CONFIG, made, "domain 'vm1' uses it", xml=xml,
-                flags=flags)
+    os.unlink(vm.path('top'))
+    with lost(host, vm):
+        refused(host, vm, 'snap1', CONFIG, "'vda'", made, UNKNOWN, xml=xml, flags=flags)
 
 
 def test_reuse_running(host):
@@ -62,7 +73,7 @@ def test_reuse_by_virsh(host):
     images.create(made, backing=vm.base['vda'])
     with open(file, 'w', encoding='utf-8') as stream:
         stream.write(document(('vda', made)))
-    with hidden_above(host, vm, made):
+    with lost(host, vm):
         before = vm.capture()
         for force in ([], ['--force']):
             result = host.virsh('-c', host.uri, 'snapshot-revert', vm.name, 'snap1',
@@ -88,10 +99,14 @@ def in_place_of_what_may_be_needed(host, running):
     current = vm.file('vda')
     xml, flags = document(('vda', current)), RUNNING if running else 0
     with hidden_above(host, vm, current) as pool:
-        refused(host, vm, 'snap1', CONFIG, "'vda'", current, UNKNOWN, xml=xml, flags=flags)
-        pool.create()
-        refused(host, vm, 'snap1', CONFIG, current, "domain 'vm1' uses", xml=xml,
-                flags=flags)
+        for _active in (False, True):
+            refused(host, vm, 'snap1', CONFIG, current, "domain 'vm1' uses", xml=xml,
+                    flags=flags)
+            if not pool.isActive():
+                pool.create()
+    # whoever that may be
+    refused(host, vm, 'snap1', CONFIG, current, f"image '{vm.path('top')}'", xml=xml,
+            flags=flags)
     assert vm.data() == [GREEN, GREEN]
 
 
@@ -115,46 +130,36 @@ def held_revert(host, gate, vm, xml, flags, file):
     return thread, results
 
 
-def test_switch_back_of_what_may_be_needed(host):
-    """The pool is stopped between the plan and the start, which fails: whether someone
-    stands on what is at the overlay's path by now isn't known until it is active again."""
-    vm = that_can_not_start(host)
-    current = vm.file('vda')
-    inode = os.stat(current).st_ino
-    images.create(vm.path('top'), backing=vm.base['vdb'])
-    with volume_of_another(host, vm.folder) as pool:
-        with Gate(host) as gate:
-            thread, results = held_revert(
-                host, gate, vm, document(('vda', current)), RUNNING,
-                vm.path(f'.{os.path.basename(current)}.revert-new'))
-            pool.destroy()
-            gate.open()
-            thread.join()
-            check_refused(results[0], libvirt.VIR_ERR_INTERNAL_ERROR, 'nosuch', "'vda'",
-                          "can't be put back", UNKNOWN)
-            assert os.stat(current).st_ino != inode
-            pool.create()
-        host.wait_for_recovery()
-        assert os.stat(current).st_ino == inode
-    assert not vm.active and vm.data() == [GREEN, GREEN]
+def test_in_place_of_what_is_needed_meanwhile(host):
+    """An image that came after the plan was made is seen before anything is stopped."""
+    vm = two_snapshots(host)
+    current, clone = vm.file('vda'), vm.path('clone')
+    with Gate(host) as gate:
+        thread, results = held_revert(
+            host, gate, vm, document(('vda', current)), RUNNING,
+            vm.path(f'.{os.path.basename(current)}.revert-new'))
+        images.create(clone, backing=current)
+        before = vm.pid()
+        gate.open()
+        thread.join()
+        check_refused(results[0], CONFIG, "'vda'", current, f"image '{clone}'")
+    assert vm.pid() == before and vm.data() == [GREEN, GREEN]
 
 
-def test_new_overlay_that_may_be_needed_is_kept(host):
-    """The revert fails after the pool was stopped."""
+def test_new_overlay_that_is_needed_is_kept(host):
+    """Someone has taken to it before the revert fails."""
     vm = that_can_not_start(host)
-    before, overlay = vm.files(), vm.path('b.snap1-1')
-    images.create(vm.path('top'), backing=vm.base['vdb'])
-    with volume_of_another(host, vm.folder) as pool:
-        with Gate(host) as gate:
-            call = gate.hold(vm, RUNNING)
-            pool.destroy()
-            result = gate.end(call)
-        assert not result.ok and 'nosuch' in result.message, result
-        assert os.path.exists(overlay)
-        log = host.new_log_lines()
-        assert f"overlay '{overlay}' is kept: {UNKNOWN}" in log, log
-        os.unlink(overlay)
-        os.unlink(vm.path('a.snap1-1'))
+    before, overlay, clone = vm.files(), vm.path('b.snap1-1'), vm.path('clone')
+    with Gate(host) as gate:
+        call = gate.hold(vm, RUNNING)
+        # it is no image yet
+        images.tool('qemu-img', 'create', '-q', '-f', 'qcow2', '-u', '-b', overlay, '-F',
+                    'qcow2', clone, '64M')
+        result = gate.end(call)
+    assert not result.ok and 'nosuch' in result.message, result
+    assert os.path.exists(overlay) and not os.path.exists(vm.path('a.snap1-1'))
+    log = host.new_log_lines()
+    assert f"overlay '{overlay}' is kept: it is needed by image '{clone}'" in log, log
     assert vm.files() == before and vm.data() == [GREEN, GREEN]
 
 
