@@ -88,6 +88,19 @@ virSnapFileBeside(const char *file, const char *name)
         g_canonicalize_filename(full, "/");
 }
 
+mode_t
+virSnapFileNarrowMode(mode_t replaced, mode_t below)
+{
+    mode_t allowed = S_IRWXU;
+
+    if (below & S_IRGRP)
+        allowed |= S_IRWXG;
+    if (below & S_IROTH)
+        allowed |= S_IRWXO;
+
+    return (replaced & allowed) | S_IRUSR | S_IWUSR;
+}
+
 static gboolean
 fileSetOwner(int fd, const char *path, const struct stat *like, GError **error)
 {

@@ -55,8 +55,26 @@ plannerCheckFlags(unsigned int flags, GError **error)
     return FALSE;
 }
 
-/* Owner, group and mode for the overlay: those of the image that the disk is on,
- * or, where that is gone, of the one that holds the snapshot's state. */
+/* Whom an image of the chain keeps out, the overlay keeps out too: libvirt gives its own
+ * overlays 0644 whatever they stand on. */
+static void
+plannerNarrowMode(qemuSnapshotPlanDisk *disk)
+{
+    mode_t mode = virSnapFileNarrowMode(disk->like.st_mode, S_IRWXU | S_IRWXG | S_IRWXO);
+    struct stat st;
+
+    for (guint i = 0; i < disk->chain->len; i++) {
+        const virSnapImage *image = g_ptr_array_index(disk->chain, i);
+
+        if (stat(image->file, &st) == 0)
+            mode = virSnapFileNarrowMode(mode, st.st_mode);
+    }
+
+    disk->like.st_mode = mode;
+}
+
+/* Owner and group for the overlay: those of the image that the disk is on, or, where
+ * that is gone, of the one that holds the snapshot's state. */
 static gboolean
 plannerStatReplaced(qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *source,
                  GError **error)
@@ -64,10 +82,11 @@ plannerStatReplaced(qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *source
     virDomainDisk *now = virDomainDisksFind(source->now_disks, disk->target);
     const virSnapImage *base = g_ptr_array_index(disk->chain, 0);
 
-    if (now && now->file && stat(now->file, &disk->like) == 0)
+    if ((now && now->file && stat(now->file, &disk->like) == 0) ||
+        stat(base->file, &disk->like) == 0) {
+        plannerNarrowMode(disk);
         return TRUE;
-    if (stat(base->file, &disk->like) == 0)
-        return TRUE;
+    }
 
     virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
                          _("cannot stat image '%s'"), base->file);
