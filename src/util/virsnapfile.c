@@ -15,6 +15,7 @@
 #include "virsnaperror.h"
 #include "virsnapfault.h"
 #include "virsnapfile.h"
+#include "virsnappaths.h"
 
 /* As the kernel walks it: ".." is the parent of what a link leads to, so that it
  * can't be dropped as text before the links before it have been followed. */
@@ -221,7 +222,7 @@ virSnapFileCreate(const char *path, const struct stat *like, gboolean *ret_named
 gboolean
 virSnapFileLink(int fd, const char *path, GError **error)
 {
-    g_autofree char *unnamed = g_strdup_printf("/proc/self/fd/%d", fd);
+    g_autofree char *unnamed = virSnapPathsDescriptor(fd);
 
     if (linkat(AT_FDCWD, unnamed, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0)
         return TRUE;
@@ -235,7 +236,7 @@ virSnapFileLink(int fd, const char *path, GError **error)
 static int
 fileReopen(int fd)
 {
-    g_autofree char *unnamed = g_strdup_printf("/proc/self/fd/%d", fd);
+    g_autofree char *unnamed = virSnapPathsDescriptor(fd);
 
     return open(unnamed, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "virsnaperror.h"
+#include "virsnappaths.h"
 #include "virtsnapshotd_config.h"
 #include "qemu_snapshot_journal.h"
 #include "virtsnapshotd_dispatch.h"
@@ -184,13 +185,6 @@ daemonSignalled(void *opaque)
     return G_SOURCE_CONTINUE;
 }
 
-static char *
-daemonRunDir(gboolean privileged)
-{
-    return privileged ? g_strdup("/run/libvirt") :
-        g_build_filename(g_get_user_runtime_dir(), "libvirt", NULL);
-}
-
 /* Holds a lock for as long as the process lives, so that there is one daemon. */
 static gboolean
 daemonLockPidFile(const char *run_dir, GError **error)
@@ -219,10 +213,9 @@ daemonLockPidFile(const char *run_dir, GError **error)
 static gboolean
 daemonDetach(gboolean privileged, GError **error)
 {
-    g_autofree char *folder = privileged ? g_strdup("/var/log/libvirt") :
-        g_build_filename(g_get_user_cache_dir(), "libvirt", NULL);
+    g_autofree char *folder = virSnapPathsLog(privileged);
     g_autofree char *log = g_build_filename(folder, "virtsnapshotd.log", NULL);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int null = open(VIR_SNAP_PATH_NULL, O_RDWR | O_CLOEXEC);
     int fd = -1;
 
     if (g_mkdir_with_parents(folder, 0700) == 0)
@@ -280,8 +273,7 @@ daemonSetUp(daemonState *state, const virtsnapshotdConfig *config,
     if (!daemonLockPidFile(run_dir, error))
         return FALSE;
 
-    if (!virtsnapshotdSocketsOpen(state->server, config, backend, run_dir, privileged,
-                                  error))
+    if (!virtsnapshotdSocketsOpen(state->server, config, backend, privileged, error))
         return FALSE;
 
     if (ready_fd >= 0) {
@@ -296,32 +288,15 @@ daemonSetUp(daemonState *state, const virtsnapshotdConfig *config,
     return TRUE;
 }
 
-/* What is in it outlives a restart of the host. */
-static char *
-daemonStateFolder(gboolean privileged)
-{
-    if (privileged)
-        return g_strdup("/var/lib/libvirt/snapshot-revert");
-
-    return g_build_filename(g_get_user_data_dir(), "libvirt", "snapshot-revert", NULL);
-}
-
 /* Where libvirt keeps definitions, and snapshots. */
 static char **
 daemonLibvirtFolders(gboolean privileged)
 {
-    const char *config = g_get_user_config_dir();
-    GStrvBuilder *folders = g_strv_builder_new();
-    g_autofree char *own = g_build_filename(config, "libvirt", "qemu", NULL);
-    g_autofree char *own_snapshots = g_build_filename(own, "snapshot", NULL);
-    char **list;
+    char **folders = g_new0(char *, 3);
 
-    g_strv_builder_add(folders, privileged ? "/etc/libvirt/qemu" : own);
-    g_strv_builder_add(folders, privileged ? "/var/lib/libvirt/qemu/snapshot" :
-                       own_snapshots);
-    list = g_strv_builder_end(folders);
-    g_strv_builder_unref(folders);
-    return list;
+    folders[0] = virSnapPathsDefinitions(privileged);
+    folders[1] = virSnapPathsSnapshots(privileged);
+    return folders;
 }
 
 /* Each client has two descriptors, one to libvirt; those of reverts are few. */
@@ -378,7 +353,7 @@ static qemuSnapshotDriver *
 daemonNewDriver(const virtsnapshotdConfig *config, const virtsnapshotdBackend *backend,
                 gboolean privileged)
 {
-    g_autofree char *state_folder = daemonStateFolder(privileged);
+    g_autofree char *state_folder = virSnapPathsJournals(privileged);
     g_auto(GStrv) libvirt_folders = daemonLibvirtFolders(privileged);
 
     return qemuSnapshotDriverNew(virtsnapshotdBackendGetURI(backend),
@@ -390,7 +365,7 @@ static gboolean
 daemonRun(const daemonOptions *options, const virtsnapshotdConfig *config,
           gboolean privileged, int ready_fd, GError **error)
 {
-    g_autofree char *run_dir = daemonRunDir(privileged);
+    g_autofree char *run_dir = virSnapPathsRun(privileged);
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(virtsnapshotdBackend) backend =
         virtsnapshotdBackendNew(config, run_dir, privileged);
@@ -456,10 +431,7 @@ main(int argc, char **argv)
         return virtsnapshotdRelay(options.relay, &error) ? EXIT_SUCCESS :
             daemonFail(error);
 
-    default_config = privileged ?
-        g_strdup(SYSCONFDIR "/libvirt/virtsnapshotd.conf") :
-        g_build_filename(g_get_user_config_dir(), "libvirt",
-                         "virtsnapshotd.conf", NULL);
+    default_config = virSnapPathsConfig(privileged);
     config = virtsnapshotdConfigLoad(options.config_file ? options.config_file :
                                      default_config,
                                      options.config_file != NULL, privileged,
