@@ -96,14 +96,14 @@ static const guardCase cases[] = {
     { "nothing-running", TRUE, changeNothing, NULL },
     { "stopped", TRUE, changeStop, NULL },
     { "paused", TRUE, changePause, NULL },
-    { "started", FALSE, changeStart, "it was started" },
-    { "restarted", TRUE, changeRestart, "it was started again" },
-    { "saved", TRUE, changeSave, "it was saved" },
-    { "defined-off", FALSE, changeDefinition, "definition" },
-    { "defined-running", TRUE, changeDefinition, "definition" },
-    { "snapshot-taken", FALSE, changeTakeSnapshot, "snapshots" },
-    { "snapshot-deleted", TRUE, changeDeleteSnapshot, "snapshots" },
-    { "snapshot-replaced", FALSE, changeReplaceSnapshot, "snapshots" },
+    { "started", FALSE, changeStart, "was started by someone else" },
+    { "restarted", TRUE, changeRestart, "someone else restarted" },
+    { "saved", TRUE, changeSave, "was saved by someone else" },
+    { "defined-off", FALSE, changeDefinition, "changed the definition" },
+    { "defined-running", TRUE, changeDefinition, "changed the definition" },
+    { "snapshot-taken", FALSE, changeTakeSnapshot, "snapshot" },
+    { "snapshot-deleted", TRUE, changeDeleteSnapshot, "snapshot" },
+    { "snapshot-replaced", FALSE, changeReplaceSnapshot, "snapshot" },
 };
 
 static qemuSnapshotGuard *
