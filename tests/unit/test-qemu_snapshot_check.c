@@ -242,7 +242,7 @@ testFiles(fixture *f, const void *opaque G_GNUC_UNUSED)
         /* made later, as the plan says */
         { QEMU_SNAPSHOT_START_BOOT, TEST_DISK("vda", "/i/a.s1-1"), NULL },
         { QEMU_SNAPSHOT_START_BOOT, TEST_DISK("vdb", "/i/lost.qcow2"),
-          "disk 'vdb' of domain '" TEST_DOMAIN "' needs '/i/lost.qcow2'" },
+          "disk 'vdb' of domain '" TEST_DOMAIN "' needs the file '/i/lost.qcow2'" },
         { QEMU_SNAPSHOT_START_NONE, TEST_DISK("vdb", "/i/lost.qcow2"), NULL },
         { QEMU_SNAPSHOT_START_BOOT, TEST_DISK("vdb", "/"), NULL },
         { QEMU_SNAPSHOT_START_BOOT, "<disk type='file' device='cdrom'>"
@@ -277,7 +277,7 @@ testKernel(fixture *f, const void *opaque G_GNUC_UNUSED)
     f->plan->new_xml = g_strdup("<domain><os><type>hvm</type><kernel>/i/vmlinuz</kernel>"
                                 "</os></domain>");
     assertResult(qemuSnapshotCheckFiles(f->plan, &error), &error,
-                 VIR_ERR_OPERATION_FAILED, "without '/i/vmlinuz'");
+                 VIR_ERR_OPERATION_FAILED, "without the file '/i/vmlinuz'");
 }
 
 /* Of that converter only errors about the configuration count. */

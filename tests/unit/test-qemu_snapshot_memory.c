@@ -154,11 +154,11 @@ testDefinition(fixture *f, const void *opaque G_GNUC_UNUSED)
     } cases[] = {
         { TEST_DOMAIN, TEST_UUID, "/i/a.qcow2", 0, NULL },
         { TEST_DOMAIN, OTHER_UUID, "/i/a.qcow2", VIR_ERR_OPERATION_FAILED,
-          "of another domain" },
+          "belongs to another domain" },
         { "oldname", TEST_UUID, "/i/a.qcow2", VIR_ERR_OPERATION_UNSUPPORTED,
           "rename it to 'oldname' first" },
         { TEST_DOMAIN, TEST_UUID, "/i/a.s7", VIR_ERR_OPERATION_FAILED,
-          "disk 'vda' is on '/i/a.s7' in it, not on '/i/a.qcow2'" },
+          "it has disk 'vda' on '/i/a.s7', not on '/i/a.qcow2'" },
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {

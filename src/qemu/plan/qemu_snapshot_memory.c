@@ -48,12 +48,13 @@ memoryCheckDomain(const qemuSnapshotSource *source, xmlDoc *doc, GError **error)
     if (virDomainGetUUIDString(source->dom, own) < 0 ||
         g_strcmp0(uuid, own) != 0)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("memory file '%s' is of another domain, '%s', not of '%s'"),
+                    _("memory file '%s' belongs to another domain, '%s', and not to "
+                      "'%s'"),
                     source->info->memory_file, name ? name : "", source->name);
     else if (g_strcmp0(name, source->name) != 0)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
-                    _("memory file '%s' can't be restored since domain '%s' was "
-                      "renamed: rename it to '%s' first"),
+                    _("memory file '%s' can't be restored because domain '%s' was "
+                      "renamed since; rename it back to '%s' first"),
                     source->info->memory_file, source->name, name ? name : "");
     else
         return TRUE;
@@ -78,8 +79,9 @@ memoryCheckDisks(const qemuSnapshotSource *source, xmlDoc *doc, GError **error)
         if (other && g_strcmp0(disk->file, other->file) == 0)
             continue;
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("memory file '%s' does not belong to snapshot '%s': disk '%s' "
-                      "is on '%s' in it, not on '%s'"), source->info->memory_file,
+                    _("memory file '%s' does not fit snapshot '%s': it has disk '%s' "
+                      "on '%s', not on '%s'; where the image was moved, change the "
+                      "path in the memory file, too, with 'virsh save-image-edit'"), source->info->memory_file,
                     source->info->name, disk->target,
                     other && other->file ? other->file : "",
                     disk->file ? disk->file : "");
@@ -108,7 +110,7 @@ qemuSnapshotMemoryRead(const qemuSnapshotSource *source, gboolean force,
         return NULL;
     if (!whole && !force) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
-                    _("memory file '%s' seems to be truncated"), file);
+                    _("memory file '%s' seems to be truncated: its end is missing"), file);
         return NULL;
     }
 
@@ -149,7 +151,7 @@ qemuSnapshotMemoryCheckDisks(const qemuSnapshotSource *source, GError **error)
 
     if (stat(source->info->memory_file, &memory) < 0) {
         virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                             _("cannot stat memory file '%s'"),
+                             _("cannot look at memory file '%s'"),
                              source->info->memory_file);
         return FALSE;
     }
@@ -165,7 +167,8 @@ qemuSnapshotMemoryCheckDisks(const qemuSnapshotSource *source, GError **error)
             continue;
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
                     _("disk '%s' is not part of snapshot '%s' and has changed since; "
-                      "the guest's memory, restored from '%s', would not fit to it"),
+                      "it would not be as the guest's memory, restored from '%s', "
+                      "remembers it"),
                     disk->target, source->info->name, source->info->memory_file);
         return FALSE;
     }
