@@ -197,7 +197,7 @@ undoStop(qemuSnapshotRevertState *state, GError **error)
         return TRUE;
 
     if ((active = virDomainIsActive(plan->dom)) < 0) {
-        virSnapErrorSetLibvirt(error, _("it is not known whether domain '%s' runs"),
+        virSnapErrorSetLibvirt(error, _("cannot tell whether domain '%s' runs"),
                                plan->domain);
         return FALSE;
     }
