@@ -143,6 +143,27 @@ def test_cdrom_whose_medium_was_changed(host):
     assert vm.file('hda') == str(folder / 'cd.iso')
 
 
+def was_on(host, kind, source, *fragments):
+    """In the snapshot's definition; in that of today it is on a file."""
+    vm = host.vm(disks=1)
+    snapshot(vm)
+    base = vm.path('a.qcow2')
+    vm.edit_snapshot('snap1', lambda xml: re.sub(
+        rf"<disk type='file'([^>]*)>(\s*<driver[^>]*>\s*)<source file='{base}'[^>]*>",
+        rf"<disk type='{kind}'\1>\2{source}", xml))
+    vm.start()
+    refused(host, vm, 'snap1', CONFIG, "disk 'vda'", "snapshot 'snap1'", *fragments)
+
+
+def test_volume_of_a_pool(host):
+    was_on(host, 'volume', "<source pool='pool' volume='a'/>", "type 'volume'")
+
+
+def test_image_on_the_network(host):
+    was_on(host, 'network', "<source protocol='nbd' name='a'><host name='h'/></source>",
+           "type 'network'")
+
+
 def with_lost_medium(host, policy=''):
     vm, folder = with_devices(host, ['cd.iso'], devices=disk(
         '{folder}/cd.iso', 'hda', 'cdrom', 'ide', '<readonly/>', policy))

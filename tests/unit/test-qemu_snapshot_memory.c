@@ -156,7 +156,7 @@ testDefinition(fixture *f, const void *opaque G_GNUC_UNUSED)
         { TEST_DOMAIN, OTHER_UUID, "/i/a.qcow2", VIR_ERR_OPERATION_FAILED,
           "belongs to another domain" },
         { "oldname", TEST_UUID, "/i/a.qcow2", VIR_ERR_OPERATION_UNSUPPORTED,
-          "rename it to 'oldname' first" },
+          "rename it back to 'oldname' first" },
         { TEST_DOMAIN, TEST_UUID, "/i/a.s7", VIR_ERR_OPERATION_FAILED,
           "it has disk 'vda' on '/i/a.s7', not on '/i/a.qcow2'" },
     };

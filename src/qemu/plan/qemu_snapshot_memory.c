@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "qemu_snapshot_memory.h"
 #include "virsnaperror.h"
@@ -106,6 +107,13 @@ qemuSnapshotMemoryRead(const qemuSnapshotSource *source, gboolean force,
         return NULL;
     }
 
+    if (access(file, F_OK) < 0 && errno == ENOENT) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("cannot open memory file '%s' of snapshot '%s': %s; where it was "
+                      "moved, enter its new path by 'virsh snapshot-edit'"), file,
+                    source->info->name, g_strerror(errno));
+        return NULL;
+    }
     if (!virSnapSaveImageCheck(file, &whole, error))
         return NULL;
     if (!whole && !force) {

@@ -14,6 +14,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "libvirt-domain-snapshot.h"
 #include "qemu_snapshot_check.h"
@@ -47,8 +48,8 @@ plannerCheckFlags(unsigned int flags, GError **error)
                     _("unsupported flags (0x%x) in the call"), unknown);
     else if ((flags & FLAGS_START) == FLAGS_START)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_INVALID_ARG,
-                    _("the flags to end running and to end paused are mutually "
-                      "exclusive"));
+                    _("the flags for ending up running and for ending up paused are "
+                      "mutually exclusive"));
     else
         return TRUE;
 
@@ -89,7 +90,7 @@ plannerStatReplaced(qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *source
     }
 
     virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                         _("cannot stat image '%s'"), base->file);
+                         _("cannot look at image '%s'"), base->file);
     return FALSE;
 }
 
@@ -112,6 +113,48 @@ plannerKnownChain(const virDomainDisk *then)
     return known;
 }
 
+/* Other kinds of storage than a file of its own. FALSE where it is such a kind. */
+static gboolean
+plannerCheckKind(const qemuSnapshotPlan *plan, const virDomainDisk *then, GError **error)
+{
+    if (then->encrypted)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("disk '%s' was encrypted in snapshot '%s'; reverting encrypted "
+                      "disks is not supported yet"), then->target, plan->snapshot);
+    else if (then->sliced)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("disk '%s' was a part of its file in snapshot '%s'; reverting such "
+                      "disks is not supported yet"), then->target, plan->snapshot);
+    else if (!g_str_equal(then->type, "file"))
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("disk '%s' was of type '%s' in snapshot '%s'; reverting disks of "
+                      "other types than 'file' is not supported yet"), then->target,
+                    then->type, plan->snapshot);
+    else if (!then->file || !g_path_is_absolute(then->file))
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("the definition in snapshot '%s' lacks the absolute path of the "
+                      "image of disk '%s'"), plan->snapshot, then->target);
+    else
+        return TRUE;
+
+    return FALSE;
+}
+
+static void
+plannerSetChainError(const qemuSnapshotPlan *plan, const virDomainDisk *then,
+                     const GError *cause, GError **error)
+{
+    if (access(then->file, F_OK) < 0 && errno == ENOENT)
+        g_set_error(error, VIR_SNAP_ERROR, virSnapErrorCode(cause),
+                    _("disk '%s' can't be reverted to snapshot '%s': %s; where the image "
+                      "was moved, enter its new path by 'virsh snapshot-edit'"),
+                    then->target, plan->snapshot, cause->message);
+    else
+        g_set_error(error, VIR_SNAP_ERROR, virSnapErrorCode(cause),
+                    _("disk '%s' can't be reverted to snapshot '%s': %s"),
+                    then->target, plan->snapshot, cause->message);
+}
+
 static gboolean
 plannerAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
             const virDomainDisk *then, GError **error)
@@ -120,14 +163,8 @@ plannerAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
     g_autoptr(GError) cause = NULL;
     qemuSnapshotPlanDisk *disk;
 
-    if (!then->file || !g_path_is_absolute(then->file) || then->encrypted ||
-        then->sliced) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("disk '%s' was not on a plain, unencrypted file in snapshot "
-                      "'%s'; reverting it is not supported yet"),
-                    then->target, plan->snapshot);
+    if (!plannerCheckKind(plan, then, error))
         return FALSE;
-    }
 
     disk = g_new0(qemuSnapshotPlanDisk, 1);
     disk->target = g_strdup(then->target);
@@ -137,9 +174,7 @@ plannerAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
                                         then->format ? then->format : "raw",
                                         known, then->chain_ends, &cause);
     if (!disk->chain) {
-        g_set_error(error, VIR_SNAP_ERROR, virSnapErrorCode(cause),
-                    _("disk '%s' can't be reverted to snapshot '%s': %s"),
-                    then->target, plan->snapshot, cause->message);
+        plannerSetChainError(plan, then, cause, error);
         return FALSE;
     }
 
@@ -213,12 +248,12 @@ plannerDecideState(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
         plan->start = QEMU_SNAPSHOT_START_BOOT;
     }
 
-    /* it would end to exist, and its snapshots with it */
+    /* it would cease to exist, and its snapshots with it */
     if (plan->transient && plan->start == QEMU_SNAPSHOT_START_NONE) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
-                    _("the transient domain '%s' can't be reverted to snapshot '%s', "
-                      "which is of an inactive one, unless it is to run or to be "
-                      "paused afterwards"), plan->domain, plan->snapshot);
+                    _("the transient domain '%s' would cease to exist when reverted to "
+                      "snapshot '%s', in which it is off; have it running or paused "
+                      "afterwards"), plan->domain, plan->snapshot);
         return FALSE;
     }
 
