@@ -62,8 +62,8 @@ checkSnapshot(const qemuSnapshotSource *source, const virDomainDisk *then,
         if (!above)
             continue;
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("disk '%s', which domain '%s' has no more, would write to '%s', "
-                      "which snapshot '%s' needs"), then->target, source->name,
+                    _("disk '%s', which domain '%s' no longer has, would write to "
+                      "'%s', which snapshot '%s' needs"), then->target, source->name,
                     then->file ? then->file : then->dev, info->name);
         return FALSE;
     }
@@ -85,8 +85,8 @@ checkDomain(const qemuSnapshotSource *source, const virDomainDisk *then,
         return TRUE;
 
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                _("disk '%s', which domain '%s' has no more, would write to '%s', which "
-                  "its disk '%s' stands on"), then->target, source->name,
+                _("disk '%s', which domain '%s' no longer has, would write to '%s', "
+                  "which its disk '%s' stands on"), then->target, source->name,
                 then->file ? then->file : then->dev, above->target);
     return FALSE;
 }
@@ -102,13 +102,13 @@ checkOthers(const qemuSnapshotSource *source, const virDomainDisk *then, const c
 
     if (owner)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("disk '%s', which domain '%s' has no more, would write to '%s', "
-                      "which domain '%s' or one of its snapshots needs"), then->target,
+                    _("disk '%s', which domain '%s' no longer has, would write to "
+                      "'%s', which domain '%s' or one of its snapshots needs"), then->target,
                     source->name, file, owner);
     else if (others && others->unknown)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("disk '%s', which domain '%s' has no more, would write to '%s', "
-                      "which may be needed: %s"), then->target, source->name, file,
+                    _("disk '%s', which domain '%s' no longer has, would write to "
+                      "'%s', which may be needed: %s"), then->target, source->name, file,
                     others->unknown);
 
     return others && !owner && !others->unknown;
