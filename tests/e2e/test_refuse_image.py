@@ -131,7 +131,8 @@ def test_backing_image_that_is_not_a_file(host):
 def test_base_open_for_writing_elsewhere(host):
     vm, base = inactive_on_other_images(host)
     with images.held_open(base, 'write -P 1 0 512'):
-        refused(host, vm, 'snap1', FAILED, "'vda'", 'lock', foretold=False)
+        refused(host, vm, 'snap1', FAILED, "'vda'", 'another program', 'lock',
+                foretold=False)
 
 
 def test_base_in_use_by_another_domain(host):
@@ -140,7 +141,8 @@ def test_base_in_use_by_another_domain(host):
     host.conn.defineXML(other.xml(active=False).replace(other.base['vda'], base))
     other.refresh()
     other.start()
-    refused(host, vm, 'snap1', FAILED, "'vda'", 'lock', foretold=False)
+    refused(host, vm, 'snap1', FAILED, "'vda'", 'another program', 'lock',
+                foretold=False)
 
 
 def test_folder_missing(host):
