@@ -73,12 +73,12 @@ daemonParseOptions(int argc, char **argv, daemonOptions *options, GError **error
         { "config", 'f', 0, G_OPTION_ARG_FILENAME, &options->config_file,
           N_("Read the configuration from FILE"), "FILE" },
         { "daemon", 'd', 0, G_OPTION_ARG_NONE, &options->background,
-          N_("Go to the background when the sockets listen"), NULL },
+          N_("Go to the background once the sockets are open"), NULL },
         { "timeout", 't', 0, G_OPTION_ARG_INT, &options->timeout,
           N_("Exit after that many seconds without clients"), "SECONDS" },
         { "relay", 0, 0, G_OPTION_ARG_FILENAME, &options->relay,
-          N_("Connect standard input and output to the daemon at SOCKET, or to the "
-             "session's, and be none"), "SOCKET" },
+          N_("Do not serve, but connect standard input and output to the daemon at "
+             "SOCKET, or to that of the session"), "SOCKET" },
         { "verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose,
           N_("Log each step of a revert"), NULL },
         { "version", 'V', 0, G_OPTION_ARG_NONE, &options->version,

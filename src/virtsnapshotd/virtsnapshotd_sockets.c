@@ -73,8 +73,8 @@ socketsCheckPath(const char *path, const virtsnapshotdBackend *backend,
         return TRUE;
 
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONF_SYNTAX,
-                _("'%s', which is to be listened at, is where libvirt's daemon is "
-                  "looked for: 'backend_socket' has to say where that is"), path);
+                _("virtsnapshotd can't listen at '%s', where it looks for libvirt's "
+                  "own daemon; set 'backend_socket' to where libvirt's daemon listens"), path);
     return FALSE;
 }
 
