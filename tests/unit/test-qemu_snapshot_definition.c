@@ -223,7 +223,7 @@ testSnapshot(fixture *f, const void *opaque)
     }
 }
 
-/* A disk that the snapshot left out and the domain has no more would write to what it was
+/* A disk that the snapshot left out and the domain no longer has would write to what it was
  * on then, which is what the snapshot of another disk needs. */
 static void
 testReturn(fixture *f, const void *opaque G_GNUC_UNUSED)

@@ -205,8 +205,8 @@ plannerAddDisks(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
             break;
         case VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL:
             g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("disk '%s' has an internal snapshot in snapshot '%s', "
-                          "which can't be reverted to new overlays"),
+                        _("disk '%s' has an internal snapshot in snapshot '%s', which "
+                          "can't be reverted to on a new overlay"),
                         disk->target, plan->snapshot);
             return FALSE;
         case VIR_DOMAIN_SNAPSHOT_LOCATION_NONE:

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * qemu_snapshot_return.c: disks that a domain has no more and a revert brings back
+ * qemu_snapshot_return.c: disks that a domain no longer has and a revert brings back
  *
- * A disk that the snapshot left out keeps its present image. Where the domain has it no
- * more there is none: it comes back directly on the image that it had, and the guest
+ * A disk that the snapshot left out keeps its present image. Where the domain no
+ * longer has it there is none: it comes back directly on the image that it had, and the guest
  * writes to that. It may be what others stand on by now, which is never right, whatever
  * the caller knows.
  */
