@@ -119,7 +119,7 @@ isInternal(const char *xml)
  *
  * VIR_DOMAIN_SNAPSHOT_REVERT_FORCE goes on where VIR_ERR_SNAPSHOT_REVERT_RISKY
  * would be reported: a managed save would be lost, the snapshot's state has
- * probably been changed, or its memory does not fit to its disks.
+ * probably been changed, or its memory does not match its disks.
  * VIR_DOMAIN_SNAPSHOT_REVERT_RESET_NVRAM has the start reset UEFI variables.
  * VIR_DOMAIN_SNAPSHOT_REVERT_VALIDATE checks @xmlDesc against its schema.
  * With VIR_DOMAIN_SNAPSHOT_REVERT_REUSE_EXT the overlays that @xmlDesc names exist
@@ -136,7 +136,8 @@ isInternal(const char *xml)
  * faulty document, VIR_ERR_INVALID_ARG for flags, VIR_ERR_CONFIG_UNSUPPORTED
  * for what can't be reverted to, VIR_ERR_OPERATION_INVALID and
  * VIR_ERR_BLOCK_COPY_ACTIVE for a domain that is busy or was changed by someone
- * else meanwhile, VIR_ERR_OPERATION_DENIED on a read-only connection, VIR_ERR_NO_CONNECT where virtsnapshotd does not run.
+ * else meanwhile, VIR_ERR_OPERATION_DENIED on a read-only connection,
+ * VIR_ERR_NO_CONNECT where virtsnapshotd does not run.
  */
 PUBLIC int
 virDomainRevertToSnapshotXML(virDomainSnapshotPtr snapshot,

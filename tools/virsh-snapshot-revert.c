@@ -205,6 +205,21 @@ dryRun(virDomainSnapshotPtr snap, const virshRevertOptions *options,
     return TRUE;
 }
 
+/* Beside libvirt's own line what is easily overlooked: a snapshot of disks alone ends with
+ * the domain off. */
+static void
+printDone(virDomainSnapshotPtr snap, const virshRevertOptions *options,
+          gboolean was_active)
+{
+    virDomainPtr dom = virDomainSnapshotGetDomain(snap);
+
+    printf(_("Domain snapshot %s reverted\n"), virDomainSnapshotGetName(snap));
+    if (was_active && !options->running && !options->paused &&
+        virDomainIsActive(dom) == 0)
+        printf(_("Domain '%s' is shut off; --running would have started it\n"),
+               virDomainGetName(dom));
+}
+
 gboolean
 virshSnapshotRevert(const virshGlobals *globals,
                     const virshRevertOptions *options, virConnectPtr conn,
@@ -213,6 +228,7 @@ virshSnapshotRevert(const virshGlobals *globals,
     g_autoptr(virDomain) dom = NULL;
     g_autoptr(virDomainSnapshot) snap = NULL;
     g_autofree char *xml = NULL;
+    gboolean was_active;
 
     if (!virshRevertOptionsCheck(options, error) ||
         !makeDocument(options, &xml, error))
@@ -233,10 +249,12 @@ virshSnapshotRevert(const virshGlobals *globals,
 
     if (options->dry_run)
         return dryRun(snap, options, xml, error);
+
+    was_active = virDomainIsActive(dom) == 1;
     if (!revert(conn, snap, options, xml, error))
         return FALSE;
 
     if (!globals->quiet)
-        printf(_("Domain snapshot %s reverted\n"), virDomainSnapshotGetName(snap));
+        printDone(snap, options, was_active);
     return TRUE;
 }

@@ -63,7 +63,7 @@ snapshotParseLocation(const char *value, virDomainSnapshotLocation *ret_location
     }
 
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_XML_ERROR,
-                _("the snapshot has a part of unknown location '%s'"), value);
+                _("the snapshot has a disk or its memory in the unknown location '%s'"), value);
     return FALSE;
 }
 

@@ -51,8 +51,8 @@ undoSteps(qemuSnapshotRevertState *state, gsize failed, GError **error)
     if (state->journal && undone)
         undone = qemuSnapshotJournalClear(state->journal, NULL);
     if (state->journal && !undone)
-        g_string_append_printf(text, _("; what is left to be done is in journal '%s' and "
-                                       "is tried again"),
+        g_string_append_printf(text, _("; what is left to be done is in journal '%s' "
+                                       "and will be tried again"),
                                qemuSnapshotJournalFile(state->journal));
 
     g_clear_error(error);
@@ -75,8 +75,8 @@ runSteps(qemuSnapshotRevertState *state, GError **error)
     for (gsize i = 0; qemuSnapshotClosingSteps[i].name; i++) {
         if (runStep(state, &qemuSnapshotClosingSteps[i], error))
             continue;
-        g_prefix_error(error, _("domain '%s' has been reverted, but not all is done that "
-                                "belongs to it, which is tried again: "),
+        g_prefix_error(error, _("domain '%s' has been reverted; what is left to be "
+                                "done after that failed and will be tried again: "),
                        state->plan->domain);
         return FALSE;
     }
@@ -98,8 +98,8 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *reques
 
     *ret_events = 0;
     if (!qemuSnapshotRecoverDomain(driver, request->uuid, error)) {
-        g_prefix_error(error, _("an earlier revert of domain '%s' was broken off and can't "
-                                "be finished or undone yet: "), request->domain);
+        g_prefix_error(error, _("an earlier revert of domain '%s' was broken off and "
+                                "can't be finished or undone yet: "), request->domain);
         return FALSE;
     }
 

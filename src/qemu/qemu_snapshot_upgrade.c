@@ -63,8 +63,8 @@ upgradeSnapshot(virDomainPtr dom, virDomainSnapshotPtr snap, GError **error)
                                       overlays);
     recorded = virDomainSnapshotCreateXML(dom, xml, VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE);
     if (!recorded) {
-        virSnapErrorSetLibvirt(error, _("cannot record in snapshot '%s' on what overlays "
-                                        "domain '%s' is"), info->name, domain);
+        virSnapErrorSetLibvirt(error, _("cannot record in snapshot '%s' the overlays "
+                                        "that domain '%s' was reverted to"), info->name, domain);
         return FALSE;
     }
 

@@ -14,6 +14,7 @@
 #include "remote_session.h"
 #include "virnetclient.h"
 #include "virsnaperror.h"
+#include "virsnappaths.h"
 
 /* virtsnapshotd --daemon goes to the background when its socket listens, so that
  * its exit is the sign that it can be called. */
@@ -22,7 +23,7 @@ sessionStartDaemon(GError **error)
 {
     const char *path = secure_getenv("VIRTSNAPSHOTD_PATH");
     const char *argv[] = {
-        path ? path : SBINDIR "/virtsnapshotd", "--daemon", "--timeout", "120", NULL
+        path ? path : VIR_SNAP_PATH_DAEMON, "--daemon", "--timeout", "120", NULL
     };
     g_autofree char *output = NULL;
     g_autoptr(GError) cause = NULL;
@@ -69,8 +70,7 @@ sessionConnectStarting(const char *path, GError **error)
 int
 remoteSessionConnect(GError **error)
 {
-    g_autofree char *path = g_build_filename(g_get_user_runtime_dir(), "libvirt",
-                                             "virtsnapshotd-sock", NULL);
+    g_autofree char *path = virSnapPathsSocket(FALSE, FALSE);
     g_autoptr(GError) cause = NULL;
     int fd = virNetClientConnect(path, &cause);
 

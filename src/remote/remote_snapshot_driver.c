@@ -18,10 +18,7 @@
 #include "snapshot_protocol.h"
 #include "virnetclient.h"
 #include "virsnaperror.h"
-
-#define SYSTEM_RUN_DIR "/run/libvirt"
-#define SOCKET_NAME "virtsnapshotd-sock"
-#define SOCKET_NAME_RO "virtsnapshotd-sock-ro"
+#include "virsnappaths.h"
 
 typedef struct _remoteTarget remoteTarget;
 struct _remoteTarget {
@@ -108,8 +105,7 @@ remoteFindTarget(virConnectPtr conn, gboolean readonly, remoteTarget *target,
 
     target->session = !target->socket && g_str_equal(g_uri_get_path(uri), "/session");
     if (!target->socket && !target->session)
-        target->socket = g_build_filename(SYSTEM_RUN_DIR,
-                                          readonly ? SOCKET_NAME_RO : SOCKET_NAME, NULL);
+        target->socket = virSnapPathsSocket(TRUE, readonly);
 
     if (!(host = g_uri_get_host(uri)) || !*host)
         return TRUE;

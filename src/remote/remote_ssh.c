@@ -105,7 +105,7 @@ remoteSSHOpen(remoteSSH *ssh, const char *const *argv, const char *host, int *re
 
     if (err_fd < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         virSnapErrorSetErrno(error, VIR_ERR_SYSTEM_ERROR, errno,
-                             _("cannot make what it takes to talk to '%s'"), argv[0]);
+                             _("cannot prepare to run '%s'"), argv[0]);
     else if (!g_spawn_async_with_fds(NULL, (char **)argv, NULL,
                                      G_SPAWN_SEARCH_PATH | G_SPAWN_DO_NOT_REAP_CHILD,
                                      NULL, NULL, &ssh->pid, ends[1], ends[1], err_fd,

@@ -124,25 +124,25 @@ qcow2CheckHeader(const qcow2Header *header, const char *file, GError **error)
 
     if (header->len < QCOW2_HEADER_V2 ||
         (qcow2Get32(header, 4) >= 3 && header->len < QCOW2_HEADER_V3))
-        fault = _("is truncated within its header");
+        fault = _("it is truncated within its header");
     else if (qcow2Get32(header, 4) < 2 || qcow2Get32(header, 4) > 3)
-        fault = _("has an unknown qcow2 version");
+        fault = _("it is of an unknown version of qcow2");
     else if (qcow2Get32(header, 32) != 0)
-        fault = _("is encrypted, which is not supported");
+        fault = _("it is encrypted, which is not supported");
     else if (qcow2Get64(header, 24) > G_MAXINT64 - 511)
-        fault = _("states an impossible size");
+        fault = _("its header states an impossible size");
     else if (!qcow2Inside(qcow2Get64(header, 40),
                           (guint64)qcow2Get32(header, 36) * 8, header->file_size))
-        fault = _("is truncated: its L1 table lies beyond the end of the file");
+        fault = _("it is truncated, and its L1 table lies beyond its end");
     else if (!qcow2Inside(qcow2Get64(header, 48), 8, header->file_size))
-        fault = _("is truncated: its refcount table lies beyond the end of the file");
+        fault = _("it is truncated, and its refcount table lies beyond its end");
     else if (qcow2Get32(header, 4) >= 3 &&
              (qcow2Get64(header, 72) & QCOW2_INCOMPAT_CORRUPT))
-        fault = _("is marked corrupt");
+        fault = _("it is marked as corrupt");
 
     if (fault) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
-                    _("image '%s' %s"), file, fault);
+                    _("image '%s' can't be used: %s"), file, fault);
         return FALSE;
     }
 
@@ -227,8 +227,8 @@ qcow2ReadDataFile(const qcow2Header *header, virSnapImage *image, GError **error
     if (!qcow2GetExtension(header, QCOW2_EXT_DATA_FILE, QCOW2_BACKING_MAX, &name) ||
         !name || !virSnapImageNameIsPlain(name)) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
-                    _("image '%s' keeps its data in another file, and its header "
-                      "does not name a plain one"), image->file);
+                    _("image '%s' keeps its data in another file, and its header does "
+                      "not name a plain one"), image->file);
         return FALSE;
     }
 

@@ -69,19 +69,19 @@ saveCheckHeader(const saveHeader *header, guint64 size, const char *file,
     const char *fault = NULL;
 
     if (memcmp(header->magic, SAVE_PARTIAL, SAVE_MAGIC_LEN) == 0)
-        fault = _("was never completed");
+        fault = _("it was never completed");
     else if (memcmp(header->magic, SAVE_MAGIC, SAVE_MAGIC_LEN) != 0)
-        fault = _("is not a save image of libvirt");
+        fault = _("it is not a save image of libvirt");
     else if (header->version != SAVE_VERSION)
-        fault = _("has an unknown version");
+        fault = _("it is of an unknown version");
     else if (sizeof(*header) + (guint64)header->definition_len >= size)
-        fault = _("is truncated");
+        fault = _("it is truncated");
 
     if (!fault)
         return TRUE;
 
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                _("memory file '%s' %s"), file, fault);
+                _("memory file '%s' can't be restored: %s"), file, fault);
     return FALSE;
 }
 
@@ -89,7 +89,8 @@ static gboolean
 saveSetForeign(const char *file, GError **error)
 {
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                _("memory file '%s' is not a save image of libvirt"), file);
+                _("memory file '%s' can't be restored: it is not a save image of "
+                  "libvirt"), file);
     return FALSE;
 }
 

@@ -15,6 +15,7 @@
 #include "virsnaperror.h"
 #include "virsnapfault.h"
 #include "virsnapfile.h"
+#include "virsnappaths.h"
 
 /* As the kernel walks it: ".." is the parent of what a link leads to, so that it
  * can't be dropped as text before the links before it have been followed. */
@@ -86,6 +87,19 @@ virSnapFileBeside(const char *file, const char *name)
     /* the names that people know are kept where they lead to the same file */
     return fileGoesUp(full) ? virSnapFileResolve(full) :
         g_canonicalize_filename(full, "/");
+}
+
+mode_t
+virSnapFileNarrowMode(mode_t replaced, mode_t below)
+{
+    mode_t allowed = S_IRWXU;
+
+    if (below & S_IRGRP)
+        allowed |= S_IRWXG;
+    if (below & S_IROTH)
+        allowed |= S_IRWXO;
+
+    return (replaced & allowed) | S_IRUSR | S_IWUSR;
 }
 
 static gboolean
@@ -208,7 +222,7 @@ virSnapFileCreate(const char *path, const struct stat *like, gboolean *ret_named
 gboolean
 virSnapFileLink(int fd, const char *path, GError **error)
 {
-    g_autofree char *unnamed = g_strdup_printf("/proc/self/fd/%d", fd);
+    g_autofree char *unnamed = virSnapPathsDescriptor(fd);
 
     if (linkat(AT_FDCWD, unnamed, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0)
         return TRUE;
@@ -222,7 +236,7 @@ virSnapFileLink(int fd, const char *path, GError **error)
 static int
 fileReopen(int fd)
 {
-    g_autofree char *unnamed = g_strdup_printf("/proc/self/fd/%d", fd);
+    g_autofree char *unnamed = virSnapPathsDescriptor(fd);
 
     return open(unnamed, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }

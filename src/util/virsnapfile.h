@@ -35,6 +35,12 @@ gboolean virSnapFileGetID(const char *path, virSnapFileID *ret_id);
 gboolean virSnapFileGetDescriptorID(int fd, virSnapFileID *ret_id);
 gboolean virSnapFileIs(const char *path, const virSnapFileID *id);
 
+/* The permissions of an overlay that replaces one of mode `replaced` and stands on an
+ * image of mode `below`: those of the former without the group, or the others, whom the
+ * latter keeps from reading. Who may write goes by the former alone: images below are
+ * often write-protected. The owner can always read and write. */
+mode_t virSnapFileNarrowMode(mode_t replaced, mode_t below);
+
 /* Makes a new, empty file for `path`, with owner, group and mode of `like`; at no
  * time can anyone read it whom that mode keeps out. Where the file system can, it
  * has no name until virSnapFileLink() gives it one, and vanishes with the

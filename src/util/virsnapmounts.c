@@ -11,8 +11,7 @@
 #include <string.h>
 
 #include "virsnapmounts.h"
-
-#define MOUNTINFO "/proc/self/mountinfo"
+#include "virsnappaths.h"
 
 struct _virSnapMounts {
     GPtrArray *list;   /* of virSnapMount, in the order in which they were mounted */
@@ -91,7 +90,7 @@ virSnapMountsRead(void)
 {
     g_autofree char *text = NULL;
 
-    g_file_get_contents(MOUNTINFO, &text, NULL, NULL);
+    g_file_get_contents(VIR_SNAP_PATH_MOUNTINFO, &text, NULL, NULL);
     return virSnapMountsParse(text ? text : "");
 }
 

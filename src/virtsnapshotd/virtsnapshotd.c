@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "virsnaperror.h"
+#include "virsnappaths.h"
 #include "virtsnapshotd_config.h"
 #include "qemu_snapshot_journal.h"
 #include "virtsnapshotd_dispatch.h"
@@ -72,12 +73,12 @@ daemonParseOptions(int argc, char **argv, daemonOptions *options, GError **error
         { "config", 'f', 0, G_OPTION_ARG_FILENAME, &options->config_file,
           N_("Read the configuration from FILE"), "FILE" },
         { "daemon", 'd', 0, G_OPTION_ARG_NONE, &options->background,
-          N_("Go to the background when the sockets listen"), NULL },
+          N_("Go to the background once the sockets are open"), NULL },
         { "timeout", 't', 0, G_OPTION_ARG_INT, &options->timeout,
           N_("Exit after that many seconds without clients"), "SECONDS" },
         { "relay", 0, 0, G_OPTION_ARG_FILENAME, &options->relay,
-          N_("Connect standard input and output to the daemon at SOCKET, or to the "
-             "session's, and be none"), "SOCKET" },
+          N_("Do not serve, but connect standard input and output to the daemon at "
+             "SOCKET, or to that of the session"), "SOCKET" },
         { "verbose", 'v', 0, G_OPTION_ARG_NONE, &options->verbose,
           N_("Log each step of a revert"), NULL },
         { "version", 'V', 0, G_OPTION_ARG_NONE, &options->version,
@@ -184,13 +185,6 @@ daemonSignalled(void *opaque)
     return G_SOURCE_CONTINUE;
 }
 
-static char *
-daemonRunDir(gboolean privileged)
-{
-    return privileged ? g_strdup("/run/libvirt") :
-        g_build_filename(g_get_user_runtime_dir(), "libvirt", NULL);
-}
-
 /* Holds a lock for as long as the process lives, so that there is one daemon. */
 static gboolean
 daemonLockPidFile(const char *run_dir, GError **error)
@@ -219,10 +213,9 @@ daemonLockPidFile(const char *run_dir, GError **error)
 static gboolean
 daemonDetach(gboolean privileged, GError **error)
 {
-    g_autofree char *folder = privileged ? g_strdup("/var/log/libvirt") :
-        g_build_filename(g_get_user_cache_dir(), "libvirt", NULL);
+    g_autofree char *folder = virSnapPathsLog(privileged);
     g_autofree char *log = g_build_filename(folder, "virtsnapshotd.log", NULL);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int null = open(VIR_SNAP_PATH_NULL, O_RDWR | O_CLOEXEC);
     int fd = -1;
 
     if (g_mkdir_with_parents(folder, 0700) == 0)
@@ -280,8 +273,7 @@ daemonSetUp(daemonState *state, const virtsnapshotdConfig *config,
     if (!daemonLockPidFile(run_dir, error))
         return FALSE;
 
-    if (!virtsnapshotdSocketsOpen(state->server, config, backend, run_dir, privileged,
-                                  error))
+    if (!virtsnapshotdSocketsOpen(state->server, config, backend, privileged, error))
         return FALSE;
 
     if (ready_fd >= 0) {
@@ -296,29 +288,14 @@ daemonSetUp(daemonState *state, const virtsnapshotdConfig *config,
     return TRUE;
 }
 
-/* What is in it outlives a restart of the host. */
-static char *
-daemonStateFolder(gboolean privileged)
-{
-    if (privileged)
-        return g_strdup("/var/lib/libvirt/snapshot-revert");
-
-    return g_build_filename(g_get_user_data_dir(), "libvirt", "snapshot-revert", NULL);
-}
-
+/* Where libvirt keeps what tells that a domain has changed. */
 static void
-daemonLibvirtFolders(gboolean privileged, const char *run_dir,
-                     qemuHoldersFolders *ret_folders)
+daemonLibvirtFolders(gboolean privileged, qemuHoldersFolders *ret_folders)
 {
-    const char *config = g_get_user_config_dir();
-    g_autofree char *lib = privileged ? g_strdup("/var/lib/libvirt/qemu") :
-        g_build_filename(config, "libvirt", "qemu", NULL);
-
-    ret_folders->definitions = privileged ? g_strdup("/etc/libvirt/qemu") : g_strdup(lib);
-    ret_folders->running = g_build_filename(run_dir, "qemu", privileged ? NULL : "run",
-                                            NULL);
-    ret_folders->snapshots = g_build_filename(lib, "snapshot", NULL);
-    ret_folders->saves = g_build_filename(lib, "save", NULL);
+    ret_folders->definitions = virSnapPathsDefinitions(privileged);
+    ret_folders->running = virSnapPathsRunning(privileged);
+    ret_folders->snapshots = virSnapPathsSnapshots(privileged);
+    ret_folders->saves = virSnapPathsSaves(privileged);
 }
 
 /* Each client has two descriptors, one to libvirt; those of reverts are few. */
@@ -373,12 +350,12 @@ daemonNewDispatch(daemonState *state, const virtsnapshotdConfig *config,
 
 static qemuSnapshotDriver *
 daemonNewDriver(const virtsnapshotdConfig *config, const virtsnapshotdBackend *backend,
-                const char *run_dir, gboolean privileged)
+                gboolean privileged)
 {
-    g_autofree char *state_folder = daemonStateFolder(privileged);
+    g_autofree char *state_folder = virSnapPathsJournals(privileged);
     g_auto(qemuHoldersFolders) folders = { 0 };
 
-    daemonLibvirtFolders(privileged, run_dir, &folders);
+    daemonLibvirtFolders(privileged, &folders);
     return qemuSnapshotDriverNew(virtsnapshotdBackendGetURI(backend),
                                  config->storage_daemon, config->storage_daemon_timeout,
                                  state_folder, &folders,
@@ -389,12 +366,11 @@ static gboolean
 daemonRun(const daemonOptions *options, const virtsnapshotdConfig *config,
           gboolean privileged, int ready_fd, GError **error)
 {
-    g_autofree char *run_dir = daemonRunDir(privileged);
+    g_autofree char *run_dir = virSnapPathsRun(privileged);
     g_autoptr(GMainLoop) loop = g_main_loop_new(NULL, FALSE);
     g_autoptr(virtsnapshotdBackend) backend =
         virtsnapshotdBackendNew(config, run_dir, privileged);
-    g_autoptr(qemuSnapshotDriver) driver = daemonNewDriver(config, backend, run_dir,
-                                                            privileged);
+    g_autoptr(qemuSnapshotDriver) driver = daemonNewDriver(config, backend, privileged);
     daemonState state = { .loop = loop, .driver = driver };
     g_autoptr(virSnapWatcher) watcher = virSnapWatcherNew();
     g_autoptr(virtsnapshotdEvents) events = virtsnapshotdEventsNew();
@@ -456,10 +432,7 @@ main(int argc, char **argv)
         return virtsnapshotdRelay(options.relay, &error) ? EXIT_SUCCESS :
             daemonFail(error);
 
-    default_config = privileged ?
-        g_strdup(SYSCONFDIR "/libvirt/virtsnapshotd.conf") :
-        g_build_filename(g_get_user_config_dir(), "libvirt",
-                         "virtsnapshotd.conf", NULL);
+    default_config = virSnapPathsConfig(privileged);
     config = virtsnapshotdConfigLoad(options.config_file ? options.config_file :
                                      default_config,
                                      options.config_file != NULL, privileged,

@@ -18,6 +18,7 @@
 
 #include "remote_protocol.h"
 #include "virsnaperror.h"
+#include "virsnappaths.h"
 #include "virtsnapshotd_identity.h"
 
 #define LABEL_MAX 4096
@@ -28,7 +29,7 @@
 static guint64
 processStart(pid_t pid)
 {
-    g_autofree char *file = g_strdup_printf("/proc/%d/stat", (int)pid);
+    g_autofree char *file = virSnapPathsProcess(pid, "stat");
     g_autofree char *text = NULL;
     g_auto(GStrv) fields = NULL;
     const char *behind;

@@ -16,6 +16,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "virsnaperror.h"
+#include "virsnappaths.h"
 #include "virtsnapshotd_sockets.h"
 
 static gboolean
@@ -46,10 +47,10 @@ socketsMode(const char *perms)
 
 static gboolean
 socketsListen(virNetServer *server, const virtsnapshotdConfig *config,
-              const char *run_dir, gboolean privileged, GError **error)
+              gboolean privileged, GError **error)
 {
-    g_autofree char *rw = g_build_filename(run_dir, "virtsnapshotd-sock", NULL);
-    g_autofree char *ro = g_build_filename(run_dir, "virtsnapshotd-sock-ro", NULL);
+    g_autofree char *rw = virSnapPathsSocket(privileged, FALSE);
+    g_autofree char *ro = virSnapPathsSocket(privileged, TRUE);
     gid_t gid;
 
     if (!privileged)
@@ -72,8 +73,8 @@ socketsCheckPath(const char *path, const virtsnapshotdBackend *backend,
         return TRUE;
 
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONF_SYNTAX,
-                _("'%s', which is to be listened at, is where libvirt's daemon is "
-                  "looked for: 'backend_socket' has to say where that is"), path);
+                _("virtsnapshotd can't listen at '%s', where it looks for libvirt's "
+                  "own daemon; set 'backend_socket' to where libvirt's daemon listens"), path);
     return FALSE;
 }
 
@@ -99,11 +100,11 @@ socketsTake(virNetServer *server, const virtsnapshotdBackend *backend, int n_soc
 
 gboolean
 virtsnapshotdSocketsOpen(virNetServer *server, const virtsnapshotdConfig *config,
-                         const virtsnapshotdBackend *backend, const char *run_dir,
-                         gboolean privileged, GError **error)
+                         const virtsnapshotdBackend *backend, gboolean privileged,
+                         GError **error)
 {
     int n_sockets = sd_listen_fds(1);
 
     return n_sockets > 0 ? socketsTake(server, backend, n_sockets, error) :
-        socketsListen(server, config, run_dir, privileged, error);
+        socketsListen(server, config, privileged, error);
 }

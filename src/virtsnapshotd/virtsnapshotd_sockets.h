@@ -8,10 +8,9 @@
 #include "virnetserver.h"
 #include "virtsnapshotd_backend.h"
 
-/* Takes the sockets that systemd has opened or, where there are none, makes those in
- * run_dir. */
+/* Takes the sockets that systemd has opened or, where there are none, makes its
+ * own. */
 gboolean virtsnapshotdSocketsOpen(virNetServer *server,
                                   const virtsnapshotdConfig *config,
                                   const virtsnapshotdBackend *backend,
-                                  const char *run_dir, gboolean privileged,
-                                  GError **error);
+                                  gboolean privileged, GError **error);

@@ -4,6 +4,7 @@
 
 import os
 import re
+import stat
 import xml.etree.ElementTree as ET
 
 import libvirt
@@ -58,6 +59,61 @@ def there_and_back(host, vm, flags=RUNNING, **excluded):
     assert vm.read('vda') == RED and vm.file('vda') == vm.path('a.snap1-1')
 
 
+# Who may read the new overlays
+
+
+def mode_after(host, base, replaced):
+    """Of the overlay that replaces one of mode `replaced` and stands on one of `base`."""
+    vm = host.vm(disks=1)
+    snapshot(vm)
+    os.chmod(vm.path('a.qcow2'), base)
+    os.chmod(vm.file('vda'), replaced)
+    owner = os.stat(vm.file('vda'))
+    assert host.revert(vm, 'snap1', flags=RUNNING).ok
+    written(vm)
+    made = os.stat(vm.file('vda'))
+    assert (made.st_uid, made.st_gid) == (owner.st_uid, owner.st_gid)
+    return oct(stat.S_IMODE(made.st_mode))
+
+
+def test_overlay_of_a_private_base(host):
+    """libvirt gives its own overlays 0644, whatever they stand on."""
+    assert mode_after(host, base=0o600, replaced=0o644) == '0o600'
+
+
+def test_overlay_in_place_of_a_private_one(host):
+    assert mode_after(host, base=0o644, replaced=0o600) == '0o600'
+
+
+def test_overlay_of_a_write_protected_base(host):
+    assert mode_after(host, base=0o444, replaced=0o660) == '0o660'
+
+
+def test_overlay_of_a_write_protected_private_base(host):
+    assert mode_after(host, base=0o400, replaced=0o644) == '0o600'
+
+
+def test_overlay_further_up_than_a_private_base(host):
+    """The image between is libvirt's own, which everyone can read."""
+    vm = host.vm(disks=1)
+    os.chmod(vm.path('a.qcow2'), 0o600)
+    snapshot(vm)
+    snapshot(vm, 'snap2')
+    os.chmod(vm.path('a.snap1'), 0o644)
+    assert host.revert(vm, 'snap2').ok
+    assert stat.S_IMODE(os.stat(vm.file('vda')).st_mode) == 0o600
+
+
+def test_overlay_where_the_one_it_replaces_is_gone(host):
+    """It is as the base is, and can be written to all the same."""
+    vm = host.vm(disks=1)
+    snapshot(vm)
+    os.chmod(vm.path('a.qcow2'), 0o440)
+    os.unlink(vm.file('vda'))
+    assert host.revert(vm, 'snap1').ok
+    assert stat.S_IMODE(os.stat(vm.file('vda')).st_mode) == 0o640
+
+
 # Kinds of disks
 
 
@@ -85,6 +141,27 @@ def test_cdrom_whose_medium_was_changed(host):
     vm.dom = host.conn.defineXML(vm.xml().replace('/cd.iso', '/other.iso'))
     assert host.revert(vm, 'snap1').ok
     assert vm.file('hda') == str(folder / 'cd.iso')
+
+
+def was_on(host, kind, source, *fragments):
+    """In the snapshot's definition; in that of today it is on a file."""
+    vm = host.vm(disks=1)
+    snapshot(vm)
+    base = vm.path('a.qcow2')
+    vm.edit_snapshot('snap1', lambda xml: re.sub(
+        rf"<disk type='file'([^>]*)>(\s*<driver[^>]*>\s*)<source file='{base}'[^>]*>",
+        rf"<disk type='{kind}'\1>\2{source}", xml))
+    vm.start()
+    refused(host, vm, 'snap1', CONFIG, "disk 'vda'", "snapshot 'snap1'", *fragments)
+
+
+def test_volume_of_a_pool(host):
+    was_on(host, 'volume', "<source pool='pool' volume='a'/>", "type 'volume'")
+
+
+def test_image_on_the_network(host):
+    was_on(host, 'network', "<source protocol='nbd' name='a'><host name='h'/></source>",
+           "type 'network'")
 
 
 def with_lost_medium(host, policy=''):

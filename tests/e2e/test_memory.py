@@ -148,7 +148,8 @@ def test_left_to_the_user(host):
 def test_missing(host):
     vm, memory = with_memory(host)
     os.rename(memory, f'{memory}.away')
-    refused(host, vm, 'snap1', FAILED, memory, 'No such file', flags=0)
+    refused(host, vm, 'snap1', FAILED, memory, 'No such file', "'virsh snapshot-edit'",
+            flags=0)
 
 
 def test_folder(host):

@@ -11,7 +11,7 @@ import libvirt
 
 import images
 import tap
-from refusal import RUNNING, check_refused, document, refused, two_snapshots
+from refusal import RED, RUNNING, check_refused, document, refused, two_snapshots
 
 FAILED = libvirt.VIR_ERR_OPERATION_FAILED
 CONFIG = libvirt.VIR_ERR_CONFIG_UNSUPPORTED
@@ -27,7 +27,20 @@ def inactive_on_other_images(host):
 def test_base_missing(host):
     vm = two_snapshots(host)
     os.rename(vm.base['vdb'], vm.path('away'))
-    refused(host, vm, 'snap1', FAILED, "'vdb'", vm.base['vdb'], 'No such file')
+    refused(host, vm, 'snap1', FAILED, "'vdb'", vm.base['vdb'], 'No such file',
+            "'virsh snapshot-edit'")
+
+
+def test_base_moved(host):
+    """The way out that the message names."""
+    vm = two_snapshots(host, running=False)
+    os.rename(vm.base['vda'], vm.path('away'))
+    refused(host, vm, 'snap1', FAILED, "'virsh snapshot-edit'")
+    xml = vm.snapshot_xml('snap1').replace(vm.base['vda'], vm.path('away'))
+    vm.dom.snapshotCreateXML(xml, libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE)
+    assert host.revert(vm, 'snap1', flags=RUNNING).ok
+    assert vm.read('vda') == RED
+    assert images.backing(vm.file('vda'))[0] == vm.path('away')
 
 
 def test_base_is_a_folder(host):
@@ -118,7 +131,8 @@ def test_backing_image_that_is_not_a_file(host):
 def test_base_open_for_writing_elsewhere(host):
     vm, base = inactive_on_other_images(host)
     with images.held_open(base, 'write -P 1 0 512'):
-        refused(host, vm, 'snap1', FAILED, "'vda'", 'lock', foretold=False)
+        refused(host, vm, 'snap1', FAILED, "'vda'", 'another program', 'lock',
+                foretold=False)
 
 
 def test_base_in_use_by_another_domain(host):
@@ -127,7 +141,8 @@ def test_base_in_use_by_another_domain(host):
     host.conn.defineXML(other.xml(active=False).replace(other.base['vda'], base))
     other.refresh()
     other.start()
-    refused(host, vm, 'snap1', FAILED, "'vda'", 'lock', foretold=False)
+    refused(host, vm, 'snap1', FAILED, "'vda'", 'another program', 'lock',
+                foretold=False)
 
 
 def test_folder_missing(host):

@@ -349,6 +349,36 @@ def test_virsh_snapshot_revert(host):
     assert vm.running
 
 
+def virsh_reverts(host, running, *options, quiet=False):
+    """What is printed; the snapshot is of disks alone."""
+    vm = host.vm(disks=1)
+    vm.snapshot('snap1')
+    if running:
+        vm.start()
+    result = host.virsh(*(['-q'] if quiet else []), 'snapshot-revert', vm.name, 'snap1',
+                        *options)
+    assert result.ok and not result.err, result
+    return result.out.replace(vm.name, 'vm').splitlines()
+
+
+def test_virsh_says_that_it_is_off(host):
+    assert virsh_reverts(host, True) == [
+        'Domain snapshot snap1 reverted',
+        "Domain 'vm' is shut off; --running would have started it", '']
+
+
+def test_virsh_does_not_say_what_was_so_before(host):
+    assert virsh_reverts(host, False) == ['Domain snapshot snap1 reverted', '']
+
+
+def test_virsh_does_not_say_what_is_not_so(host):
+    assert virsh_reverts(host, True, '--running') == ['Domain snapshot snap1 reverted', '']
+
+
+def test_virsh_says_nothing_when_quiet(host):
+    assert virsh_reverts(host, True, quiet=True) == []
+
+
 def test_virsh_dry_run(host):
     vm = two_snapshots(host)
     before = vm.capture()

@@ -113,6 +113,39 @@ testCreate(fixture *f, const void *opaque G_GNUC_UNUSED)
 }
 
 static void
+testNarrowMode(void)
+{
+    static const struct {
+        mode_t replaced;
+        mode_t below;
+        mode_t expected;
+    } modes[] = {
+        { 0644, 0600, 0600 },
+        { 0600, 0644, 0600 },
+        { 0644, 0640, 0640 },
+        { 0640, 0644, 0640 },
+        { 0644, 0644, 0644 },
+        { 0666, 0000, 0600 },
+        { 0644, 0622, 0600 },      /* who can write only, can't read */
+        { 0755, 0604, 0705 },
+        /* write-protected below: as bases and templates are */
+        { 0600, 0400, 0600 },
+        { 0644, 0444, 0644 },
+        { 0660, 0440, 0660 },
+        { 0660, 0640, 0660 },
+        { 0664, 0444, 0664 },
+        /* nothing is left to take the place of but a write-protected image */
+        { 0444, 0444, 0644 },
+        { 0400, 0400, 0600 },
+        { S_IFREG | S_ISUID | 0644, S_IFREG | 0640, 0640 },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(modes); i++)
+        g_assert_cmpuint(virSnapFileNarrowMode(modes[i].replaced, modes[i].below), ==,
+                         modes[i].expected);
+}
+
+static void
 testCreateExists(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
     struct stat like;
@@ -402,6 +435,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/virsnapfile/narrow-mode", testNarrowMode);
     ADD("key", testKey);
     ADD("create", testCreate);
     ADD("create-exists", testCreateExists);

@@ -79,8 +79,8 @@ checkDirect(const qemuSnapshotPlan *plan, GPtrArray *definition, GError **error)
         if (!at || !at->file || !holdsState(disk, at->file))
             continue;
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
-                    _("disk '%s' of domain '%s' is directly on '%s', which holds "
-                      "the state of snapshot '%s' and may have been changed"),
+                    _("disk '%s' of domain '%s' is directly on '%s', which holds the "
+                      "state of snapshot '%s'; that state has probably been changed"),
                     disk->target, plan->domain, at->file, plan->snapshot);
         return FALSE;
     }
@@ -103,8 +103,8 @@ checkReused(const qemuSnapshotPlan *plan, GError **error)
         if (blank)
             continue;
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
-                    _("overlay '%s' of disk '%s' has data in it; the guest's memory, "
-                      "restored from '%s', would not fit to it"), disk->overlay,
+                    _("overlay '%s' of disk '%s' has data in it; the disk would not be "
+                      "as the guest's memory, restored from '%s', remembers it"), disk->overlay,
                     disk->target, plan->memory_file);
         return FALSE;
     }
@@ -168,8 +168,8 @@ checkBootFiles(const qemuSnapshotPlan *plan, xmlDoc *doc, GError **error)
         if (access(file, R_OK) == 0)
             continue;
         virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                             _("domain '%s' can't be started as in snapshot '%s' "
-                               "without '%s'"), plan->domain, plan->snapshot, file);
+                             _("domain '%s' can't be started as it was in snapshot "
+                               "'%s' without the file '%s'"), plan->domain, plan->snapshot, file);
         return FALSE;
     }
 
@@ -199,8 +199,8 @@ qemuSnapshotCheckFiles(const qemuSnapshotPlan *plan, GError **error)
             access(file, R_OK) == 0)
             continue;
         virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                             _("disk '%s' of domain '%s' needs '%s', which snapshot "
-                               "'%s' does not hold"), disk->target, plan->domain, file,
+                             _("disk '%s' of domain '%s' needs the file '%s', which is "
+                               "not part of snapshot '%s'"), disk->target, plan->domain, file,
                              plan->snapshot);
         return FALSE;
     }
@@ -230,12 +230,12 @@ checkXML(const qemuSnapshotPlan *plan, const char *xml, GError **error)
     }
 
     if (plan->start == QEMU_SNAPSHOT_START_NONE)
-        virSnapErrorSetLibvirt(error, _("domain '%s' can't be defined on this host "
-                                        "as in snapshot '%s'"), plan->domain,
+        virSnapErrorSetLibvirt(error, _("domain '%s' can't be defined on this host as "
+                                        "it was in snapshot '%s'"), plan->domain,
                                plan->snapshot);
     else
-        virSnapErrorSetLibvirt(error, _("domain '%s' can't be started on this host "
-                                        "as in snapshot '%s'"), plan->domain,
+        virSnapErrorSetLibvirt(error, _("domain '%s' can't be started on this host as "
+                                        "it was in snapshot '%s'"), plan->domain,
                                plan->snapshot);
     return FALSE;
 }

@@ -101,15 +101,6 @@ qemuSnapshotGuardFree(qemuSnapshotGuard *guard)
     g_free(guard);
 }
 
-static gboolean
-guardSetChanged(const qemuSnapshotGuard *guard, const char *what, GError **error)
-{
-    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
-                _("domain '%s' was changed by someone else while it was being "
-                  "reverted: %s"), guard->name, what);
-    return FALSE;
-}
-
 static char *
 guardReadDefinition(const qemuSnapshotGuard *guard, GError **error)
 {
@@ -169,13 +160,19 @@ guardCheckState(const qemuSnapshotGuard *guard, gboolean *ret_active, GError **e
         return FALSE;
     }
 
-    if (active && !guard->active)
-        return guardSetChanged(guard, _("it was started"), error);
-    if (saved && !guard->saved)
-        return guardSetChanged(guard, _("it was saved"), error);
-
     *ret_active = active;
-    return TRUE;
+    if (active && !guard->active)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("domain '%s' was started by someone else while it was being "
+                      "reverted"), guard->name);
+    else if (saved && !guard->saved)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("domain '%s' was saved by someone else while it was being "
+                      "reverted"), guard->name);
+    else
+        return TRUE;
+
+    return FALSE;
 }
 
 gboolean
@@ -193,14 +190,21 @@ qemuSnapshotGuardCheck(const qemuSnapshotGuard *guard, GError **error)
         return FALSE;
 
     if (!g_str_equal(snapshots, guard->snapshots))
-        return guardSetChanged(guard, _("its snapshots are others"), error);
-    if (!g_str_equal(definition, guard->definition))
-        return guardSetChanged(guard, _("its definition is another"), error);
-    if (active && !g_str_equal(disks, guard->disks))
-        return guardSetChanged(guard, _("it was started again or its disks are "
-                                        "others"), error);
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("someone else took or deleted a snapshot of domain '%s' while it "
+                      "was being reverted"), guard->name);
+    else if (!g_str_equal(definition, guard->definition))
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("someone else changed the definition of domain '%s' while it was "
+                      "being reverted"), guard->name);
+    else if (active && !g_str_equal(disks, guard->disks))
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                    _("someone else restarted domain '%s', or changed its disks, while "
+                      "it was being reverted"), guard->name);
+    else
+        return TRUE;
 
-    return TRUE;
+    return FALSE;
 }
 
 gboolean

@@ -14,7 +14,7 @@ void qemuSnapshotGuardFree(qemuSnapshotGuard *guard);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotGuard, qemuSnapshotGuardFree)
 
 /* Fails where the domain is gone, was started, restarted, saved or redefined, or
- * where its disks or snapshots are others. That it stopped is no change: a revert
+ * where its disks or snapshots have changed. That it stopped is no change: a revert
  * would stop it. */
 gboolean qemuSnapshotGuardCheck(const qemuSnapshotGuard *guard, GError **error);
 

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "qemu_snapshot_memory.h"
 #include "virsnaperror.h"
@@ -48,12 +49,13 @@ memoryCheckDomain(const qemuSnapshotSource *source, xmlDoc *doc, GError **error)
     if (virDomainGetUUIDString(source->dom, own) < 0 ||
         g_strcmp0(uuid, own) != 0)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("memory file '%s' is of another domain, '%s', not of '%s'"),
+                    _("memory file '%s' belongs to another domain, '%s', and not to "
+                      "'%s'"),
                     source->info->memory_file, name ? name : "", source->name);
     else if (g_strcmp0(name, source->name) != 0)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
-                    _("memory file '%s' can't be restored since domain '%s' was "
-                      "renamed: rename it to '%s' first"),
+                    _("memory file '%s' can't be restored because domain '%s' was "
+                      "renamed since; rename it back to '%s' first"),
                     source->info->memory_file, source->name, name ? name : "");
     else
         return TRUE;
@@ -78,8 +80,9 @@ memoryCheckDisks(const qemuSnapshotSource *source, xmlDoc *doc, GError **error)
         if (other && g_strcmp0(disk->file, other->file) == 0)
             continue;
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("memory file '%s' does not belong to snapshot '%s': disk '%s' "
-                      "is on '%s' in it, not on '%s'"), source->info->memory_file,
+                    _("memory file '%s' does not fit snapshot '%s': it has disk '%s' "
+                      "on '%s', not on '%s'; where the image was moved, change the "
+                      "path in the memory file, too, with 'virsh save-image-edit'"), source->info->memory_file,
                     source->info->name, disk->target,
                     other && other->file ? other->file : "",
                     disk->file ? disk->file : "");
@@ -104,11 +107,18 @@ qemuSnapshotMemoryRead(const qemuSnapshotSource *source, gboolean force,
         return NULL;
     }
 
+    if (access(file, F_OK) < 0 && errno == ENOENT) {
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("cannot open memory file '%s' of snapshot '%s': %s; where it was "
+                      "moved, enter its new path by 'virsh snapshot-edit'"), file,
+                    source->info->name, g_strerror(errno));
+        return NULL;
+    }
     if (!virSnapSaveImageCheck(file, &whole, error))
         return NULL;
     if (!whole && !force) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
-                    _("memory file '%s' seems to be truncated"), file);
+                    _("memory file '%s' seems to be truncated: its end is missing"), file);
         return NULL;
     }
 
@@ -149,7 +159,7 @@ qemuSnapshotMemoryCheckDisks(const qemuSnapshotSource *source, GError **error)
 
     if (stat(source->info->memory_file, &memory) < 0) {
         virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                             _("cannot stat memory file '%s'"),
+                             _("cannot look at memory file '%s'"),
                              source->info->memory_file);
         return FALSE;
     }
@@ -165,7 +175,8 @@ qemuSnapshotMemoryCheckDisks(const qemuSnapshotSource *source, GError **error)
             continue;
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
                     _("disk '%s' is not part of snapshot '%s' and has changed since; "
-                      "the guest's memory, restored from '%s', would not fit to it"),
+                      "it would not be as the guest's memory, restored from '%s', "
+                      "remembers it"),
                     disk->target, source->info->name, source->info->memory_file);
         return FALSE;
     }

@@ -211,12 +211,14 @@ checkFree(placeContext *ctx, const qemuSnapshotPlanDisk *disk, const char *path,
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_XML_ERROR,
                     _("disks '%s' and '%s' can't both have the overlay '%s'"),
                     user, disk->target, path);
+    else if (owner)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("the overlay '%s' of disk '%s' would take the path of an image of "
+                      "snapshot '%s'"), path, disk->target, owner);
     else
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("the overlay '%s' of disk '%s' would take the path of an "
-                      "image of %s '%s'"), path, disk->target,
-                    owner ? _("snapshot") : _("domain"),
-                    owner ? owner : ctx->plan->domain);
+                    _("the overlay '%s' of disk '%s' would take the path of an image of "
+                      "domain '%s'"), path, disk->target, ctx->plan->domain);
     return FALSE;
 }
 
@@ -306,7 +308,7 @@ matchEntry(placeContext *ctx, const char *name, GError **error)
 
     if (!then)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("no disk '%s' in snapshot '%s'"), name, ctx->plan->snapshot);
+                    _("there is no disk '%s' in snapshot '%s'"), name, ctx->plan->snapshot);
     else if (!disk)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
                     _("disk '%s' has no external snapshot in snapshot '%s'"),

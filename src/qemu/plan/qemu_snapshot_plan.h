@@ -24,7 +24,7 @@ struct _qemuSnapshotPlanDisk {
     gboolean reused;       /* the caller has made it */
     virSnapFileID id;      /* of the new overlay, once it is made */
     virSnapFileID old_id;  /* in place: of the one that it replaces */
-    struct stat like;      /* of the image that it replaces */
+    struct stat like;      /* the owner, group and mode that it gets */
 };
 
 /* An image that is left and may be deleted. */

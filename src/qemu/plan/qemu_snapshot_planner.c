@@ -14,6 +14,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #include "libvirt-domain-snapshot.h"
 #include "qemu_snapshot_check.h"
@@ -47,16 +48,34 @@ plannerCheckFlags(unsigned int flags, GError **error)
                     _("unsupported flags (0x%x) in the call"), unknown);
     else if ((flags & FLAGS_START) == FLAGS_START)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_INVALID_ARG,
-                    _("the flags to end running and to end paused are mutually "
-                      "exclusive"));
+                    _("the flags for ending up running and for ending up paused are "
+                      "mutually exclusive"));
     else
         return TRUE;
 
     return FALSE;
 }
 
-/* Owner, group and mode for the overlay: those of the image that the disk is on,
- * or, where that is gone, of the one that holds the snapshot's state. */
+/* Whom an image of the chain keeps out, the overlay keeps out too: libvirt gives its own
+ * overlays 0644 whatever they stand on. */
+static void
+plannerNarrowMode(qemuSnapshotPlanDisk *disk)
+{
+    mode_t mode = virSnapFileNarrowMode(disk->like.st_mode, S_IRWXU | S_IRWXG | S_IRWXO);
+    struct stat st;
+
+    for (guint i = 0; i < disk->chain->len; i++) {
+        const virSnapImage *image = g_ptr_array_index(disk->chain, i);
+
+        if (stat(image->file, &st) == 0)
+            mode = virSnapFileNarrowMode(mode, st.st_mode);
+    }
+
+    disk->like.st_mode = mode;
+}
+
+/* Owner and group for the overlay: those of the image that the disk is on, or, where
+ * that is gone, of the one that holds the snapshot's state. */
 static gboolean
 plannerStatReplaced(qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *source,
                  GError **error)
@@ -64,13 +83,14 @@ plannerStatReplaced(qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *source
     virDomainDisk *now = virDomainDisksFind(source->now_disks, disk->target);
     const virSnapImage *base = g_ptr_array_index(disk->chain, 0);
 
-    if (now && now->file && stat(now->file, &disk->like) == 0)
+    if ((now && now->file && stat(now->file, &disk->like) == 0) ||
+        stat(base->file, &disk->like) == 0) {
+        plannerNarrowMode(disk);
         return TRUE;
-    if (stat(base->file, &disk->like) == 0)
-        return TRUE;
+    }
 
     virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                         _("cannot stat image '%s'"), base->file);
+                         _("cannot look at image '%s'"), base->file);
     return FALSE;
 }
 
@@ -93,6 +113,48 @@ plannerKnownChain(const virDomainDisk *then)
     return known;
 }
 
+/* Other kinds of storage than a file of its own. FALSE where it is such a kind. */
+static gboolean
+plannerCheckKind(const qemuSnapshotPlan *plan, const virDomainDisk *then, GError **error)
+{
+    if (then->encrypted)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("disk '%s' was encrypted in snapshot '%s'; reverting encrypted "
+                      "disks is not supported yet"), then->target, plan->snapshot);
+    else if (then->sliced)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("disk '%s' was a part of its file in snapshot '%s'; reverting such "
+                      "disks is not supported yet"), then->target, plan->snapshot);
+    else if (!g_str_equal(then->type, "file"))
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("disk '%s' was of type '%s' in snapshot '%s'; reverting disks of "
+                      "other types than 'file' is not supported yet"), then->target,
+                    then->type, plan->snapshot);
+    else if (!then->file || !g_path_is_absolute(then->file))
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
+                    _("the definition in snapshot '%s' lacks the absolute path of the "
+                      "image of disk '%s'"), plan->snapshot, then->target);
+    else
+        return TRUE;
+
+    return FALSE;
+}
+
+static void
+plannerSetChainError(const qemuSnapshotPlan *plan, const virDomainDisk *then,
+                     const GError *cause, GError **error)
+{
+    if (access(then->file, F_OK) < 0 && errno == ENOENT)
+        g_set_error(error, VIR_SNAP_ERROR, virSnapErrorCode(cause),
+                    _("disk '%s' can't be reverted to snapshot '%s': %s; where the image "
+                      "was moved, enter its new path by 'virsh snapshot-edit'"),
+                    then->target, plan->snapshot, cause->message);
+    else
+        g_set_error(error, VIR_SNAP_ERROR, virSnapErrorCode(cause),
+                    _("disk '%s' can't be reverted to snapshot '%s': %s"),
+                    then->target, plan->snapshot, cause->message);
+}
+
 static gboolean
 plannerAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
             const virDomainDisk *then, GError **error)
@@ -101,14 +163,8 @@ plannerAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
     g_autoptr(GError) cause = NULL;
     qemuSnapshotPlanDisk *disk;
 
-    if (!then->file || !g_path_is_absolute(then->file) || then->encrypted ||
-        then->sliced) {
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("disk '%s' was not on a plain, unencrypted file in snapshot "
-                      "'%s'; reverting it is not supported yet"),
-                    then->target, plan->snapshot);
+    if (!plannerCheckKind(plan, then, error))
         return FALSE;
-    }
 
     disk = g_new0(qemuSnapshotPlanDisk, 1);
     disk->target = g_strdup(then->target);
@@ -118,9 +174,7 @@ plannerAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
                                         then->format ? then->format : "raw",
                                         known, then->chain_ends, &cause);
     if (!disk->chain) {
-        g_set_error(error, VIR_SNAP_ERROR, virSnapErrorCode(cause),
-                    _("disk '%s' can't be reverted to snapshot '%s': %s"),
-                    then->target, plan->snapshot, cause->message);
+        plannerSetChainError(plan, then, cause, error);
         return FALSE;
     }
 
@@ -151,8 +205,8 @@ plannerAddDisks(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
             break;
         case VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL:
             g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                        _("disk '%s' has an internal snapshot in snapshot '%s', "
-                          "which can't be reverted to new overlays"),
+                        _("disk '%s' has an internal snapshot in snapshot '%s', which "
+                          "can't be reverted to on a new overlay"),
                         disk->target, plan->snapshot);
             return FALSE;
         case VIR_DOMAIN_SNAPSHOT_LOCATION_NONE:
@@ -194,12 +248,12 @@ plannerDecideState(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
         plan->start = QEMU_SNAPSHOT_START_BOOT;
     }
 
-    /* it would end to exist, and its snapshots with it */
+    /* it would cease to exist, and its snapshots with it */
     if (plan->transient && plan->start == QEMU_SNAPSHOT_START_NONE) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
-                    _("the transient domain '%s' can't be reverted to snapshot '%s', "
-                      "which is of an inactive one, unless it is to run or to be "
-                      "paused afterwards"), plan->domain, plan->snapshot);
+                    _("the transient domain '%s' would cease to exist when reverted to "
+                      "snapshot '%s', in which it is off; have it running or paused "
+                      "afterwards"), plan->domain, plan->snapshot);
         return FALSE;
     }
 

@@ -45,17 +45,17 @@ setNeeded(const qemuSnapshotSource *source, const virDomainDisk *then, const cha
 
     if (own && holder->kind == QEMU_HOLDER_SNAPSHOT)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("disk '%s', which domain '%s' has no more, would write to '%s', "
+                    _("disk '%s', which domain '%s' no longer has, would write to '%s', "
                       "which snapshot '%s' needs"), then->target, source->name, file,
                     holder->snapshot);
     else if (own && holder->disk)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("disk '%s', which domain '%s' has no more, would write to '%s', "
+                    _("disk '%s', which domain '%s' no longer has, would write to '%s', "
                       "which its disk '%s' stands on"), then->target, source->name, file,
                     holder->disk);
     else
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("disk '%s', which domain '%s' has no more, would write to '%s', "
+                    _("disk '%s', which domain '%s' no longer has, would write to '%s', "
                       "which is needed by %s"), then->target, source->name, file, who);
 }
 
@@ -86,7 +86,7 @@ qemuSnapshotCheckReturn(qemuSnapshotSource *source, const virDomainDisk *then,
         return FALSE;
     case QEMU_HOLDERS_UNKNOWN:
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("disk '%s', which domain '%s' has no more, would write to '%s', "
+                    _("disk '%s', which domain '%s' no longer has, would write to '%s', "
                       "which may be needed: %s"), then->target, source->name, file, who);
         return FALSE;
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * qemu_snapshot_return.h: disks that a domain has no more and a revert brings back
+ * qemu_snapshot_return.h: disks that a domain no longer has and a revert brings back
  */
 
 #pragma once

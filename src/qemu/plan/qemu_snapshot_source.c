@@ -84,12 +84,12 @@ sourceCheckSnapshot(const qemuSnapshotSource *source, GError **error)
 
     if (info->memory == VIR_DOMAIN_SNAPSHOT_LOCATION_INTERNAL)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
-                    _("snapshot '%s' is an internal one, which can't be reverted to "
+                    _("snapshot '%s' is an internal one, which can't be reverted to on "
                       "new overlays"), info->name);
     else if (!ran && !off)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
-                    _("snapshot '%s' was taken in state '%s', in which a domain "
-                      "can't be reverted"), info->name, state);
+                    _("snapshot '%s' was taken in state '%s', to which a domain can't "
+                      "be reverted"), info->name, state);
     else if (ran && info->memory != VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
                     _("snapshot '%s' was taken in state '%s' but lacks a memory "

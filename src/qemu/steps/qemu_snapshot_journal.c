@@ -32,6 +32,7 @@
 #include "virsnaperror.h"
 #include "virsnapfault.h"
 #include "virsnapfile.h"
+#include "virsnappaths.h"
 
 #define JOURNAL_HEAD "libvirt-snapshot revert journal 1"
 #define JOURNAL_RECORDS "records:"
@@ -84,7 +85,7 @@ bootID(void)
 {
     char *text = NULL;
 
-    if (!g_file_get_contents("/proc/sys/kernel/random/boot_id", &text, NULL, NULL))
+    if (!g_file_get_contents(VIR_SNAP_PATH_BOOT_ID, &text, NULL, NULL))
         return g_strdup("");
     return g_strchomp(text);
 }

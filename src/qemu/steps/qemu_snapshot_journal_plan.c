@@ -158,11 +158,20 @@ parseID(JsonObject *object, const char *inode, const char *born, virSnapFileID *
     ret_id->born = json_object_get_int_member_with_default(object, born, 0);
 }
 
+/* NULL where there is none. */
+static JsonArray *
+parseArray(JsonObject *object, const char *name)
+{
+    JsonNode *node = json_object_get_member(object, name);
+
+    return node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+}
+
 static gboolean
 parseDisks(JsonObject *object, qemuSnapshotPlan *plan)
 {
-    JsonArray *disks = json_object_get_array_member(object, "disks");
-    JsonArray *discards = json_object_get_array_member(object, "discards");
+    JsonArray *disks = parseArray(object, "disks");
+    JsonArray *discards = parseArray(object, "discards");
 
     if (!disks || !discards)
         return FALSE;

@@ -114,7 +114,7 @@ overlayReserve(qemuSnapshotOverlays *overlays, guint i, GError **error)
         return TRUE;
 
     virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                         _("cannot stat the overlay of disk '%s'"), disk->target);
+                         _("cannot look at the overlay of disk '%s'"), disk->target);
     return FALSE;
 }
 
@@ -277,8 +277,8 @@ qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays, GError **error)
             return FALSE;
         if (rename(disk->file, disk->overlay) < 0) {
             virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                                 _("the overlay of disk '%s' can't be put in the "
-                                   "place of '%s'"), disk->target, disk->overlay);
+                                 _("the new overlay of disk '%s' can't take the place "
+                                   "of '%s'"), disk->target, disk->overlay);
             return FALSE;
         }
         if (!virSnapFileSyncFolder(disk->overlay, error))
@@ -322,18 +322,18 @@ setNeeded(const qemuSnapshotPlanDisk *disk, const qemuHolder *holder, const char
 {
     if (holder->kind == QEMU_HOLDER_SNAPSHOT && g_strcmp0(holder->uuid, uuid) == 0)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
-                      "snapshot '%s' needs the one that is in its place"),
+                    _("the overlay '%s' of disk '%s' can't be put back and is kept as "
+                      "'%s': snapshot '%s' needs the overlay that took its place"),
                     disk->overlay, disk->target, disk->kept, holder->snapshot);
     else if (holder->domain)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
-                      "domain '%s' needs the one that is in its place"),
+                    _("the overlay '%s' of disk '%s' can't be put back and is kept as "
+                      "'%s': domain '%s' needs the overlay that took its place"),
                     disk->overlay, disk->target, disk->kept, holder->domain);
     else
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
-                      "the one that is in its place is needed by %s"),
+                    _("the overlay '%s' of disk '%s' can't be put back and is kept as "
+                      "'%s': the overlay that took its place is needed by %s"),
                     disk->overlay, disk->target, disk->kept, who);
 }
 
@@ -367,8 +367,8 @@ checkNobodyNeedsNew(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
         return FALSE;
     case QEMU_HOLDERS_UNKNOWN:
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
-                      "the one that is in its place may be needed, since %s"),
+                    _("the overlay '%s' of disk '%s' can't be put back and is kept as "
+                      "'%s': the overlay that took its place may be needed, since %s"),
                     disk->overlay, disk->target, disk->kept, who);
         return FALSE;
     }
@@ -389,13 +389,13 @@ checkNobodyUsedNew(const qemuSnapshotPlanDisk *disk, gboolean begun, GError **er
 
     if (in_use)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
-                      "a program has the one open that is in its place"),
+                    _("the overlay '%s' of disk '%s' can't be put back and is kept as "
+                      "'%s': a program has the overlay open that took its place"),
                     disk->overlay, disk->target, disk->kept);
     else if (!blank)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("the overlay '%s' of disk '%s' can't be put back, it is '%s': "
-                      "something was written to the one that is in its place"),
+                    _("the overlay '%s' of disk '%s' can't be put back and is kept as "
+                      "'%s': something was written to the overlay that took its place"),
                     disk->overlay, disk->target, disk->kept);
     return !in_use && blank;
 }
@@ -413,8 +413,8 @@ overlaySwitchBack(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
         return virSnapFault("overlay-switched-back", error);
 
     virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                         _("the overlay '%s' of disk '%s' can't be put back, it "
-                           "is '%s'"), disk->overlay, disk->target, disk->kept);
+                         _("the overlay '%s' of disk '%s' can't be put back and is "
+                           "kept as '%s'"), disk->overlay, disk->target, disk->kept);
     return FALSE;
 }
 
@@ -575,8 +575,8 @@ qemuSnapshotOverlaysCheck(const qemuSnapshotPlan *plan, GError **error)
         if (disk->reused || virSnapFileIs(disk->overlay, &disk->id))
             continue;
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("overlay '%s' of disk '%s', which was made for domain '%s', is not "
-                      "there any more"), disk->overlay, disk->target, plan->domain);
+                    _("overlay '%s' of disk '%s', which was made for domain '%s', is "
+                      "gone"), disk->overlay, disk->target, plan->domain);
         return FALSE;
     }
 

@@ -74,7 +74,7 @@ recoverWantsStart(const qemuSnapshotRevertState *state, gboolean *ret_wanted,
     gboolean tell = TRUE;
 
     if (active < 0) {
-        virSnapErrorSetLibvirt(error, _("it is not known whether domain '%s' runs"),
+        virSnapErrorSetLibvirt(error, _("cannot tell whether domain '%s' runs"),
                                state->plan->domain);
         return FALSE;
     }
@@ -131,7 +131,7 @@ recoverWithout(qemuSnapshotRevertState *state, virConnectPtr conn, GError **erro
         qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_RECORDED);
 
     if (was_on_them)
-        g_message(_("domain '%s', which was reverted, is gone; its images are left"),
+        g_message(_("domain '%s' is gone since it was reverted; its images are kept"),
                   state->plan->domain);
     if (!was_on_them &&
         (!qemuSnapshotOverlaysSwitchBack(state->driver, state->plan, conn, begun, error) ||
@@ -164,10 +164,12 @@ recoverWith(qemuSnapshotRevertState *state, virConnectPtr conn,
     if (qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_RECORDED))
         committed = TRUE;
     ok = committed ? recoverComplete(state, error) : recoverUndo(state, error);
-    if (ok)
+    if (ok && committed)
         g_message(_("the revert of domain '%s' to snapshot '%s', which was broken off, "
-                    "has been %s"), plan->domain, plan->snapshot,
-                  committed ? _("finished") : _("undone"));
+                    "has been finished"), plan->domain, plan->snapshot);
+    else if (ok)
+        g_message(_("the revert of domain '%s' to snapshot '%s', which was broken off, "
+                    "has been undone"), plan->domain, plan->snapshot);
     return ok && virSnapFault("recovered", error);
 }
 

@@ -99,7 +99,7 @@ define(const qemuSnapshotPlan *plan, const char *xml, GError **error)
     return FALSE;
 }
 
-/* A transient domain ends to exist when it is stopped, and its snapshots with it,
+/* A transient domain ceases to exist when it is stopped, and its snapshots with it,
  * unless it has a persistent definition by then. */
 static gboolean
 stepPersist(qemuSnapshotRevertState *state, GError **error)
@@ -130,7 +130,7 @@ makeTransient(const qemuSnapshotRevertState *state, GError **error)
     if (persistent == 0)
         return TRUE;
     if (persistent == 1 && active == 0) {
-        g_warning(_("domain '%s', which was transient, does not run and is left "
+        g_warning(_("domain '%s', which was transient, does not run and stays "
                     "persistent"), plan->domain);
         return TRUE;
     }
@@ -140,8 +140,8 @@ makeTransient(const qemuSnapshotRevertState *state, GError **error)
         virDomainUndefineFlags(plan->dom, flags) == 0)
         return virSnapFault("domain-undefined", error);
 
-    virSnapErrorSetLibvirt(error, _("domain '%s', which was transient, is left "
-                                    "persistent"), plan->domain);
+    virSnapErrorSetLibvirt(error, _("domain '%s' was transient and can't be made so "
+                                    "again, so that it stays persistent"), plan->domain);
     return FALSE;
 }
 
@@ -203,7 +203,7 @@ undoStop(qemuSnapshotRevertState *state, GError **error)
         return TRUE;
 
     if ((active = virDomainIsActive(plan->dom)) < 0) {
-        virSnapErrorSetLibvirt(error, _("it is not known whether domain '%s' runs"),
+        virSnapErrorSetLibvirt(error, _("cannot tell whether domain '%s' runs"),
                                plan->domain);
         return FALSE;
     }
@@ -301,8 +301,8 @@ undoDefine(qemuSnapshotRevertState *state, GError **error)
         return TRUE;
 
     g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                _("its definition can't be put back, so the new overlays are kept: "
-                  "%s"), cause->message);
+                _("the definition of domain '%s' can't be put back, so the new overlays "
+                  "are kept: %s"), state->plan->domain, cause->message);
     return FALSE;
 }
 
@@ -443,7 +443,7 @@ recordFlags(const qemuSnapshotPlan *plan)
         (current ? 0 : VIR_DOMAIN_SNAPSHOT_CREATE_CURRENT);
 }
 
-/* Once only: what has become of the snapshot since is others' doing. */
+/* Once only: if the snapshot has changed after that, others changed it. */
 static gboolean
 stepRecord(qemuSnapshotRevertState *state, GError **error)
 {

@@ -16,6 +16,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -133,6 +134,15 @@ daemonNameFiles(const qemuStorageDaemon *daemon, const char *reason)
     return g_string_free(text, FALSE);
 }
 
+/* QEMU's words for it name its locks, which nobody has heard of. */
+static gboolean
+reasonIsLock(const char *reason)
+{
+    const char *failed = strstr(reason, "Failed to get ");
+
+    return failed && strstr(failed, " lock");
+}
+
 static gboolean
 daemonSetDiskError(const qemuStorageDaemon *daemon, gsize disk,
                    const char *reason, GError **error)
@@ -141,10 +151,16 @@ daemonSetDiskError(const qemuStorageDaemon *daemon, gsize disk,
         &daemon->overlays[disk] : NULL;
     g_autofree char *named = daemonNameFiles(daemon, reason);
 
-    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                _("cannot make overlay '%s' of disk '%s': %s"),
-                overlay ? overlay->file : "?", overlay ? overlay->disk : "?",
-                named);
+    if (overlay && reasonIsLock(reason))
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("cannot make overlay '%s' of disk '%s': another program, such as a "
+                      "virtual machine, has it or an image below it open for writing "
+                      "(QEMU: %s)"), overlay->file, overlay->disk, named);
+    else
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
+                    _("cannot make overlay '%s' of disk '%s': %s"),
+                    overlay ? overlay->file : "?", overlay ? overlay->disk : "?",
+                    named);
     return FALSE;
 }
 
@@ -399,8 +415,8 @@ daemonTakeReply(qemuStorageDaemon *daemon, JsonObject *message, GError **error)
 
     if (daemon->replies == daemon->sent->len)
         return daemonSetDiskError(daemon, G_MAXSIZE,
-                                  _("qemu-storage-daemon answers what it was not "
-                                    "asked"), error);
+                                  _("qemu-storage-daemon sent an answer to nothing "
+                                    "that it was asked"), error);
 
     sent = &g_array_index(daemon->sent, daemonSent, daemon->replies++);
     switch (sent->command) {

@@ -17,6 +17,7 @@
 
 #include "qemu_storage_process.h"
 #include "virsnaperror.h"
+#include "virsnappaths.h"
 
 /* the child's descriptor, after the standard ones */
 #define MONITOR_FD 3
@@ -54,7 +55,7 @@ qemuStorageProcessStart(const char *binary, int monitor, GError **error)
         binary, "--chardev", chardev, "--monitor", "chardev=qmp", NULL
     };
     const int target = MONITOR_FD;
-    g_autofree char *folder = g_strdup_printf("/proc/%d/fd", getpid());
+    g_autofree char *folder = virSnapPathsProcess(getpid(), "fd");
     g_autoptr(GError) cause = NULL;
 
     /* in that folder our descriptors have names that are short */
