@@ -22,6 +22,7 @@
 #include "qemu_snapshot_memory.h"
 #include "qemu_snapshot_place.h"
 #include "qemu_snapshot_planner.h"
+#include "qemu_snapshot_preflight.h"
 #include "qemu_snapshot_source.h"
 #include "virsnaperror.h"
 #include "virsnapfile.h"
@@ -239,7 +240,7 @@ plannerDecide(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
 
     plan->guard = qemuSnapshotGuardNew(source);
     return qemuSnapshotDefinitionMake(plan, source, error) &&
-        qemuSnapshotCheckFiles(plan, error);
+        qemuSnapshotPreflight(plan, source, force, error);
 }
 
 qemuSnapshotPlan *
