@@ -176,16 +176,14 @@ pageSize(const xmlNode *huge, const guint64 *cell)
 }
 
 static guint64
-addPages(qemuSnapshotNeedReader *reader, const char *size, guint64 amount,
-         gboolean mounted)
+addPages(qemuSnapshotNeedReader *reader, const char *size, guint64 amount)
 {
     if (!size || amount == 0)
         return 0;
 
     qemuSnapshotNeedAdd(reader, QEMU_SNAPSHOT_NEED_HUGE_PAGES, size, NULL)->amount +=
         amount;
-    if (mounted)
-        qemuSnapshotNeedAdd(reader, QEMU_SNAPSHOT_NEED_HUGE_MOUNT, size, NULL);
+    qemuSnapshotNeedAdd(reader, QEMU_SNAPSHOT_NEED_HUGE_MOUNT, size, NULL);
     return amount;
 }
 
@@ -197,7 +195,6 @@ readPages(qemuSnapshotNeedReader *reader, const xmlNode *root, const xmlNode *ba
     const xmlNode *huge = virSnapXMLChild(backing, "hugepages");
     const xmlNode *cpu = virSnapXMLChild(root, "cpu");
     const xmlNode *numa = cpu ? virSnapXMLChild(cpu, "numa") : NULL;
-    gboolean mounted = !virSnapXMLChildPropIs(backing, "source", "type", "memfd");
     g_autofree char *size = NULL;
     guint64 found = 0;
     guint64 cell = 0;
@@ -206,7 +203,7 @@ readPages(qemuSnapshotNeedReader *reader, const xmlNode *root, const xmlNode *ba
         return 0;
     if (!numa) {
         size = pageSize(huge, NULL);
-        return addPages(reader, size, total, mounted);
+        return addPages(reader, size, total);
     }
 
     for (xmlNode *node = virSnapXMLNext(numa->children, "cell"); node;
@@ -214,7 +211,7 @@ readPages(qemuSnapshotNeedReader *reader, const xmlNode *root, const xmlNode *ba
         g_autofree char *text = virSnapXMLProp(node, "memory");
         g_autofree char *of_cell = pageSize(huge, &cell);
 
-        found += addPages(reader, of_cell, nodeKiB(node, text), mounted);
+        found += addPages(reader, of_cell, nodeKiB(node, text));
         cell++;
     }
 

@@ -61,17 +61,6 @@ hostReadNumber(const char *root, const char *folder, const char *name,
 
 /* Files */
 
-/* Root may be kept out of a network file system on which QEMU's user may work. */
-static qemuSnapshotAnswer
-answerErrno(int fault, int *ret_errno)
-{
-    *ret_errno = fault;
-    if (fault == 0)
-        return QEMU_SNAPSHOT_ANSWER_THERE;
-    return fault == EACCES && geteuid() == 0 ? QEMU_SNAPSHOT_ANSWER_UNKNOWN
-                                             : QEMU_SNAPSHOT_ANSWER_MISSING;
-}
-
 static int
 tryAccess(const char *path, int mode)
 {
@@ -141,13 +130,26 @@ tryFile(const char *file, qemuSnapshotHostFileUse use)
     return 0;
 }
 
+/* Root may be kept out of a network file system on which QEMU's user may work. */
+static gboolean
+isRootKeptOut(qemuSnapshotHostFileUse use, int fault)
+{
+    return fault == EACCES && use != QEMU_SNAPSHOT_HOST_FILE_RUN && geteuid() == 0;
+}
+
 qemuSnapshotAnswer
 qemuSnapshotHostHasFile(const char *root, const char *path, qemuSnapshotHostFileUse use,
                         int *ret_errno)
 {
     g_autofree char *file = hostPath(root, path);
+    int fault = tryFile(file, use);
 
-    return answerErrno(tryFile(file, use), ret_errno);
+    if (fault == 0)
+        return QEMU_SNAPSHOT_ANSWER_THERE;
+    if (isRootKeptOut(use, fault))
+        return QEMU_SNAPSHOT_ANSWER_UNKNOWN;
+    *ret_errno = fault;
+    return QEMU_SNAPSHOT_ANSWER_MISSING;
 }
 
 guint64

@@ -127,10 +127,11 @@ static const qemuSnapshotFindingRule missing[QEMU_SNAPSHOT_NEED_LAST] = {
     [QEMU_SNAPSHOT_NEED_HUGE_PAGES] = { CERTAIN,
         N_("domain '{domain}' can't be started as in snapshot '{snapshot}': the host "
            "has no huge pages of {name} KiB") },
-    [QEMU_SNAPSHOT_NEED_HUGE_MOUNT] = { CERTAIN,
-        N_("domain '{domain}' can't be started as in snapshot '{snapshot}': it needs "
-           "huge pages, for which no hugetlbfs of that page size is mounted; mount "
-           "it and restart libvirt") },
+    /* libvirt goes by what was mounted when it was started itself */
+    [QEMU_SNAPSHOT_NEED_HUGE_MOUNT] = { RISKY,
+        N_("domain '{domain}' may not start as in snapshot '{snapshot}': it needs "
+           "huge pages, and no hugetlbfs of that page size is mounted; mount it and "
+           "restart libvirt") },
     [QEMU_SNAPSHOT_NEED_MEMORY_PROMISED] = { CERTAIN,
         N_("domain '{domain}' can't be started as in snapshot '{snapshot}': it has "
            "{amount} of memory, more than the whole host with its swap space") },
