@@ -119,7 +119,10 @@ isInternal(const char *xml)
  *
  * VIR_DOMAIN_SNAPSHOT_REVERT_FORCE goes on where VIR_ERR_SNAPSHOT_REVERT_RISKY
  * would be reported: a managed save would be lost, the snapshot's state has
- * probably been changed, or its memory does not match its disks.
+ * probably been changed, its memory does not match its disks, or a running domain
+ * would be stopped for a start that may fail as the host is now. A start that is
+ * certain to fail, as the host lacks what the definition names, is refused in any
+ * case, before anything is stopped.
  * VIR_DOMAIN_SNAPSHOT_REVERT_RESET_NVRAM has the start reset UEFI variables.
  * VIR_DOMAIN_SNAPSHOT_REVERT_VALIDATE checks @xmlDesc against its schema.
  * With VIR_DOMAIN_SNAPSHOT_REVERT_REUSE_EXT the overlays that @xmlDesc names exist

@@ -47,15 +47,6 @@ domainDiskFree(void *opaque)
     g_free(disk);
 }
 
-/* An attribute of a child element, or NULL where either is missing. */
-static char *
-domainChildProp(const xmlNode *node, const char *child, const char *prop)
-{
-    const xmlNode *found = virSnapXMLChild(node, child);
-
-    return found ? virSnapXMLProp(found, prop) : NULL;
-}
-
 static void
 domainDropNode(xmlNode *node)
 {
@@ -119,7 +110,7 @@ domainReadChain(virDomainDisk *disk, const xmlNode *node)
 {
     while ((node = virSnapXMLChild(node, "backingStore"))) {
         g_autofree char *type = virSnapXMLProp(node, "type");
-        g_autofree char *file = domainChildProp(node, "source", "file");
+        g_autofree char *file = virSnapXMLChildProp(node, "source", "file");
         virDomainImage *image;
 
         if (!virSnapXMLNext(node->children, NULL)) {
@@ -132,7 +123,7 @@ domainReadChain(virDomainDisk *disk, const xmlNode *node)
 
         image = g_new0(virDomainImage, 1);
         image->file = g_steal_pointer(&file);
-        image->format = domainChildProp(node, "format", "type");
+        image->format = virSnapXMLChildProp(node, "format", "type");
         g_ptr_array_add(disk->chain, image);
     }
 }
@@ -141,7 +132,7 @@ domainReadChain(virDomainDisk *disk, const xmlNode *node)
 static gboolean
 domainIsOptional(const xmlNode *node)
 {
-    g_autofree char *policy = domainChildProp(node, "source", "startupPolicy");
+    g_autofree char *policy = virSnapXMLChildProp(node, "source", "startupPolicy");
 
     return g_strcmp0(policy, "optional") == 0;
 }
@@ -149,7 +140,7 @@ domainIsOptional(const xmlNode *node)
 static virDomainDisk *
 domainReadDisk(const xmlNode *node, GError **error)
 {
-    g_autofree char *target = domainChildProp(node, "target", "dev");
+    g_autofree char *target = virSnapXMLChildProp(node, "target", "dev");
     virDomainDisk *disk;
 
     if (!target) {
@@ -170,13 +161,13 @@ domainReadDisk(const xmlNode *node, GError **error)
     if (!disk->type)
         disk->type = g_strdup("file");
 
-    disk->format = domainChildProp(node, "driver", "type");
+    disk->format = virSnapXMLChildProp(node, "driver", "type");
     if (g_str_equal(disk->type, "file"))
-        disk->file = domainChildProp(node, "source", "file");
+        disk->file = virSnapXMLChildProp(node, "source", "file");
     else if (g_str_equal(disk->type, "block"))
-        disk->dev = domainChildProp(node, "source", "dev");
-    disk->pool = domainChildProp(node, "source", "pool");
-    disk->volume = domainChildProp(node, "source", "volume");
+        disk->dev = virSnapXMLChildProp(node, "source", "dev");
+    disk->pool = virSnapXMLChildProp(node, "source", "pool");
+    disk->volume = virSnapXMLChildProp(node, "source", "volume");
 
     disk->readonly = virSnapXMLChild(node, "readonly") != NULL;
     disk->shareable = virSnapXMLChild(node, "shareable") != NULL;
@@ -231,7 +222,7 @@ domainFindDisk(xmlDoc *def, const char *target)
 
     for (guint i = 0; i < nodes->len; i++) {
         xmlNode *node = g_ptr_array_index(nodes, i);
-        g_autofree char *dev = domainChildProp(node, "target", "dev");
+        g_autofree char *dev = virSnapXMLChildProp(node, "target", "dev");
 
         if (g_strcmp0(dev, target) == 0)
             return node;
@@ -327,7 +318,7 @@ virDomainDefCopyDiskSource(xmlDoc *def, xmlDoc *from, const char *target)
     }
 
     type = virSnapXMLProp(other, "type");
-    format = domainChildProp(other, "driver", "type");
+    format = virSnapXMLChildProp(other, "driver", "type");
     xmlSetProp(disk, (const xmlChar *)"type",
                (const xmlChar *)(type ? type : "file"));
     xmlSetProp(domainNeedChild(disk, "driver"), (const xmlChar *)"type",
@@ -341,24 +332,6 @@ virDomainDefGetText(xmlDoc *def, const char *element)
     const xmlNode *node = virSnapXMLChild(xmlDocGetRootElement(def), element);
 
     return node ? virSnapXMLText(node) : NULL;
-}
-
-GPtrArray *
-virDomainDefGetBootFiles(xmlDoc *def)
-{
-    g_autoptr(GPtrArray) nodes =
-        virSnapXMLNodes(def, "/domain/os/kernel | /domain/os/initrd | "
-                        "/domain/os/dtb | /domain/os/loader");
-    GPtrArray *files = g_ptr_array_new_with_free_func(g_free);
-
-    for (guint i = 0; i < nodes->len; i++) {
-        char *file = virSnapXMLText(g_ptr_array_index(nodes, i));
-
-        if (file)
-            g_ptr_array_add(files, file);
-    }
-
-    return files;
 }
 
 void

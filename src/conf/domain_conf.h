@@ -59,10 +59,6 @@ gboolean virDomainDefCopyDiskSource(xmlDoc *def, xmlDoc *from, const char *targe
 /* The text of <name>, <uuid> and the like; NULL where there is none. */
 char *virDomainDefGetText(xmlDoc *def, const char *element);
 
-/* Files outside the disks that a start needs: kernel, initrd, dtb, loader; of char *.
- */
-GPtrArray *virDomainDefGetBootFiles(xmlDoc *def);
-
 void virDomainDefSetName(xmlDoc *def, const char *name);
 
 /* Gives <genid>, where there is one, a new random value. */

@@ -60,6 +60,7 @@ virDomainSnapshotRevertDefNew(void)
 
     def->disks = g_ptr_array_new_with_free_func(revertDiskFree);
     def->discards = g_ptr_array_new_with_free_func(revertDiscardFree);
+    def->warnings = g_ptr_array_new_with_free_func(g_free);
     return def;
 }
 
@@ -71,6 +72,7 @@ virDomainSnapshotRevertDefFree(virDomainSnapshotRevertDef *def)
 
     g_ptr_array_unref(def->disks);
     g_ptr_array_unref(def->discards);
+    g_ptr_array_unref(def->warnings);
     g_free(def);
 }
 
@@ -99,6 +101,12 @@ virDomainSnapshotRevertDefAddDiscard(virDomainSnapshotRevertDef *def,
     discard->disk = g_strdup(disk);
     discard->file = g_strdup(file);
     g_ptr_array_add(def->discards, discard);
+}
+
+void
+virDomainSnapshotRevertDefAddWarning(virDomainSnapshotRevertDef *def, const char *text)
+{
+    g_ptr_array_add(def->warnings, g_strdup(text));
 }
 
 static gboolean
@@ -395,6 +403,12 @@ formatChild(xmlNode *parent, const char *name)
 }
 
 static void
+formatText(xmlNode *parent, const char *name, const char *text)
+{
+    xmlNewTextChild(parent, NULL, (const xmlChar *)name, (const xmlChar *)text);
+}
+
+static void
 formatProp(xmlNode *node, const char *name, const char *value)
 {
     xmlNewProp(node, (const xmlChar *)name, (const xmlChar *)value);
@@ -427,7 +441,7 @@ virDomainSnapshotRevertDefFormat(const virDomainSnapshotRevertDef *def)
 {
     g_autoptr(xmlDoc) doc = xmlNewDoc((const xmlChar *)"1.0");
     xmlNode *root = xmlNewNode(NULL, (const xmlChar *)"domainsnapshotrevert");
-    gboolean is_output = def->discards->len > 0;
+    gboolean is_output = def->discards->len > 0 || def->warnings->len > 0;
     xmlNode *child;
 
     xmlDocSetRootElement(doc, root);
@@ -454,6 +468,9 @@ virDomainSnapshotRevertDefFormat(const virDomainSnapshotRevertDef *def)
         formatProp(image, "disk", discard->disk);
         formatProp(image, "file", discard->file);
     }
+
+    for (guint i = 0; i < def->warnings->len; i++)
+        formatText(root, "warning", g_ptr_array_index(def->warnings, i));
 
     return virSnapXMLFormat(doc, NULL);
 }

@@ -25,6 +25,7 @@ typedef struct _virDomainSnapshotRevertDef virDomainSnapshotRevertDef;
 struct _virDomainSnapshotRevertDef {
     GPtrArray *disks;     /* of virDomainSnapshotRevertDisk */
     GPtrArray *discards;  /* of virDomainSnapshotRevertDiscard; in output only */
+    GPtrArray *warnings;  /* of char *; in output only */
 };
 
 virDomainSnapshotRevertDef *virDomainSnapshotRevertDefNew(void);
@@ -39,10 +40,12 @@ void virDomainSnapshotRevertDefAddDisk(virDomainSnapshotRevertDef *def,
                                        const char *backing_format);
 void virDomainSnapshotRevertDefAddDiscard(virDomainSnapshotRevertDef *def,
                                           const char *disk, const char *file);
+void virDomainSnapshotRevertDefAddWarning(virDomainSnapshotRevertDef *def,
+                                          const char *text);
 
 /* schema: path of domainsnapshotrevert.rng to check against first, or NULL.
- * Refuses all that can be told from the document alone; <backingStore> and
- * <discard> are accepted and ignored. */
+ * Refuses all that can be told from the document alone; <backingStore>,
+ * <discard> and <warning> are accepted and ignored. */
 virDomainSnapshotRevertDef *virDomainSnapshotRevertDefParse(const char *xml,
                                                             const char *schema,
                                                             GError **error);

@@ -13,6 +13,28 @@
 #define VIR_SNAP_PATH_MOUNTINFO "/proc/self/mountinfo"
 #define VIR_SNAP_PATH_BOOT_ID "/proc/sys/kernel/random/boot_id"
 
+/* What a host has to offer to a domain; each of them may be below another root. */
+#define VIR_SNAP_PATH_NET "/sys/class/net"
+#define VIR_SNAP_PATH_PCI "/sys/bus/pci/devices"
+#define VIR_SNAP_PATH_MDEV "/sys/bus/mdev/devices"
+#define VIR_SNAP_PATH_SCSI "/sys/bus/scsi/devices"
+#define VIR_SNAP_PATH_USB "/sys/bus/usb/devices"
+#define VIR_SNAP_PATH_RANDOM "/dev/urandom"
+#define VIR_SNAP_PATH_SOUND "/dev/dsp"
+#define VIR_SNAP_PATH_TPM "/dev/tpm0"
+#define VIR_SNAP_PATH_VSOCK "/dev/vhost-vsock"
+#define VIR_SNAP_PATH_CPUS_ONLINE "/sys/devices/system/cpu/online"
+#define VIR_SNAP_PATH_CPUS_POSSIBLE "/sys/devices/system/cpu/possible"
+#define VIR_SNAP_PATH_NODES_ONLINE "/sys/devices/system/node/online"
+#define VIR_SNAP_PATH_QEMU_CONFIG "/etc/qemu"
+#define VIR_SNAP_PATH_LIBVIRT_QEMU_CONF "/etc/libvirt/qemu.conf"
+#define VIR_SNAP_PATH_MEMINFO "/proc/meminfo"
+#define VIR_SNAP_PATH_HUGEPAGES "/sys/kernel/mm/hugepages"
+#define VIR_SNAP_PATH_MOUNTS "/proc/self/mounts"
+#define VIR_SNAP_PATH_OVERCOMMIT "/proc/sys/vm/overcommit_memory"
+#define VIR_SNAP_PATH_TCP "/proc/net/tcp"
+#define VIR_SNAP_PATH_TCP6 "/proc/net/tcp6"
+
 /* Those of the system's libvirt where `system`, else of the user's session. The caller
  * frees them with g_free(). */
 

@@ -191,6 +191,31 @@ virSnapXMLProp(const xmlNode *node, const char *name)
     return takeString(xmlGetNoNsProp(node, (const xmlChar *)name));
 }
 
+gboolean
+virSnapXMLPropIs(const xmlNode *node, const char *name, const char *value)
+{
+    g_autofree char *found = virSnapXMLProp(node, name);
+
+    return g_strcmp0(found, value) == 0;
+}
+
+char *
+virSnapXMLChildProp(const xmlNode *node, const char *child, const char *name)
+{
+    const xmlNode *found = virSnapXMLChild(node, child);
+
+    return found ? virSnapXMLProp(found, name) : NULL;
+}
+
+gboolean
+virSnapXMLChildPropIs(const xmlNode *node, const char *child, const char *name,
+                      const char *value)
+{
+    const xmlNode *found = virSnapXMLChild(node, child);
+
+    return found && virSnapXMLPropIs(found, name, value);
+}
+
 char *
 virSnapXMLText(const xmlNode *node)
 {

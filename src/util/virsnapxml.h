@@ -37,6 +37,14 @@ xmlNode *virSnapXMLNext(xmlNode *node, const char *name);
 /* The attribute's value, or NULL; the caller frees it with g_free(). */
 char *virSnapXMLProp(const xmlNode *node, const char *name);
 
+/* Whether there is the attribute, with that value. */
+gboolean virSnapXMLPropIs(const xmlNode *node, const char *name, const char *value);
+
+/* The same of the first child element called child; NULL, and FALSE, without one. */
+char *virSnapXMLChildProp(const xmlNode *node, const char *child, const char *name);
+gboolean virSnapXMLChildPropIs(const xmlNode *node, const char *child, const char *name,
+                               const char *value);
+
 /* The text inside the element, or NULL where it is empty; the caller frees it
  * with g_free(). */
 char *virSnapXMLText(const xmlNode *node);

@@ -411,57 +411,6 @@ testCopyDiskSourceLess(void)
 }
 
 static void
-testBootFiles(void)
-{
-    g_autoptr(xmlDoc) doc = parse(
-        "<domain><name>n &amp; m</name><os><loader>/f</loader><kernel>/k</kernel>"
-        "<initrd>/i</initrd><dtb/></os></domain>");
-    g_autoptr(GPtrArray) files = virDomainDefGetBootFiles(doc);
-    g_autofree char *name = virDomainDefGetText(doc, "name");
-
-    g_assert_cmpuint(files->len, ==, 3);
-    g_assert_cmpstr(g_ptr_array_index(files, 0), ==, "/f");
-    g_assert_cmpstr(g_ptr_array_index(files, 1), ==, "/k");
-    g_assert_cmpstr(g_ptr_array_index(files, 2), ==, "/i");
-    g_assert_cmpstr(name, ==, "n & m");
-    g_assert_null(virDomainDefGetText(doc, "uuid"));
-}
-
-static void
-testBootFilesAlone(void)
-{
-    g_autoptr(xmlDoc) doc =
-        parse("<domain><kernel>/no</kernel><os><type>hvm</type>"
-              "<loader readonly='yes' type='pflash'>/f/code&amp;.fd</loader>"
-              "<nvram template='/f/vars'>/f/nvram</nvram><kernel>/b/k</kernel>"
-              "<initrd>/b/i</initrd><cmdline>a b</cmdline><dtb>/b/d</dtb></os>"
-              "<devices><disk><source file='/i/x'/><target dev='vda'/></disk>"
-              "<interface><rom file='/r'/></interface></devices></domain>");
-    g_autoptr(GPtrArray) files = virDomainDefGetBootFiles(doc);
-    const char *const expected[] = { "/f/code&.fd", "/b/k", "/b/i", "/b/d" };
-
-    g_assert_cmpuint(files->len, ==, G_N_ELEMENTS(expected));
-    for (guint i = 0; i < files->len; i++)
-        g_assert_cmpstr(g_ptr_array_index(files, i), ==, expected[i]);
-}
-
-static void
-testNoBootFiles(void)
-{
-    const char *const cases[] = {
-        LIVE, "<domain/>",
-        "<domain><os><loader secure='no'/><kernel></kernel><initrd/></os></domain>",
-    };
-
-    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autoptr(xmlDoc) doc = parse(cases[i]);
-        g_autoptr(GPtrArray) files = virDomainDefGetBootFiles(doc);
-
-        g_assert_cmpuint(files->len, ==, 0);
-    }
-}
-
-static void
 testText(void)
 {
     g_autoptr(xmlDoc) doc =
@@ -498,9 +447,6 @@ main(int argc, char **argv)
     g_test_add_func("/domain_conf/copy-disk-source", testCopyDiskSource);
     g_test_add_func("/domain_conf/copy-disk-source-parts", testCopyDiskSourceParts);
     g_test_add_func("/domain_conf/copy-disk-source-less", testCopyDiskSourceLess);
-    g_test_add_func("/domain_conf/boot-files", testBootFiles);
-    g_test_add_func("/domain_conf/boot-files-alone", testBootFilesAlone);
-    g_test_add_func("/domain_conf/no-boot-files", testNoBootFiles);
     g_test_add_func("/domain_conf/text", testText);
     g_test_add_func("/domain_conf/overlays", testOverlays);
     return g_test_run();

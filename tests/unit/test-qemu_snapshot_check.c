@@ -231,55 +231,6 @@ testChains(fixture *f, const void *opaque G_GNUC_UNUSED)
     }
 }
 
-static void
-testFiles(fixture *f, const void *opaque G_GNUC_UNUSED)
-{
-    static const struct {
-        qemuSnapshotStart start;
-        const char *devices;
-        const char *message;
-    } cases[] = {
-        /* made later, as the plan says */
-        { QEMU_SNAPSHOT_START_BOOT, TEST_DISK("vda", "/i/a.s1-1"), NULL },
-        { QEMU_SNAPSHOT_START_BOOT, TEST_DISK("vdb", "/i/lost.qcow2"),
-          "disk 'vdb' of domain '" TEST_DOMAIN "' needs the file '/i/lost.qcow2'" },
-        { QEMU_SNAPSHOT_START_NONE, TEST_DISK("vdb", "/i/lost.qcow2"), NULL },
-        { QEMU_SNAPSHOT_START_BOOT, TEST_DISK("vdb", "/"), NULL },
-        { QEMU_SNAPSHOT_START_BOOT, "<disk type='file' device='cdrom'>"
-          "<source file='/i/lost.iso' startupPolicy='optional'/><target dev='hda'/>"
-          "</disk>", NULL },
-        { QEMU_SNAPSHOT_START_RESTORE, "<disk type='block' device='disk'>"
-          "<source dev='/i/lost'/><target dev='vdb'/></disk>", "'/i/lost'" },
-    };
-
-    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        g_autoptr(GError) error = NULL;
-        g_autofree char *xml =
-            g_strdup_printf("<domain><os><type>hvm</type></os><devices>%s</devices>"
-                            "</domain>", cases[i].devices);
-
-        f->plan->start = cases[i].start;
-        g_free(f->plan->new_xml);
-        g_free(f->plan->restore_xml);
-        f->plan->new_xml = g_strdup(xml);
-        f->plan->restore_xml = g_strdup(xml);
-        assertResult(qemuSnapshotCheckFiles(f->plan, &error), &error,
-                     VIR_ERR_OPERATION_FAILED, cases[i].message);
-    }
-}
-
-static void
-testKernel(fixture *f, const void *opaque G_GNUC_UNUSED)
-{
-    g_autoptr(GError) error = NULL;
-
-    f->plan->start = QEMU_SNAPSHOT_START_BOOT;
-    f->plan->new_xml = g_strdup("<domain><os><type>hvm</type><kernel>/i/vmlinuz</kernel>"
-                                "</os></domain>");
-    assertResult(qemuSnapshotCheckFiles(f->plan, &error), &error,
-                 VIR_ERR_OPERATION_FAILED, "without the file '/i/vmlinuz'");
-}
-
 /* Of that converter only errors about the configuration count. */
 static void
 testConfig(fixture *f, const void *opaque G_GNUC_UNUSED)
@@ -331,8 +282,6 @@ main(int argc, char **argv)
     ADD("managed-save", testManagedSave);
     ADD("direct", testDirect);
     ADD("chains", testChains);
-    ADD("files", testFiles);
-    ADD("kernel", testKernel);
     ADD("config", testConfig);
     return g_test_run();
 }

@@ -154,6 +154,8 @@ testOutput(void)
                                       "/images/data.img", "raw");
     virDomainSnapshotRevertDefAddDiscard(def, "vda", "/images/disk.snap2");
     virDomainSnapshotRevertDefAddDiscard(def, "vdb", "/images/d&ta.snap2");
+    virDomainSnapshotRevertDefAddWarning(def, "port 1 < 2 & \"taken\"");
+    virDomainSnapshotRevertDefAddWarning(def, "another");
     xml = virDomainSnapshotRevertDefFormat(def);
     assertFile(path, xml);
 
@@ -161,6 +163,7 @@ testOutput(void)
     g_assert_no_error(error);
     g_assert_cmpuint(redef->disks->len, ==, 2);
     g_assert_cmpuint(redef->discards->len, ==, 0);
+    g_assert_cmpuint(redef->warnings->len, ==, 0);
     disk = g_ptr_array_index(redef->disks, 1);
     g_assert_cmpstr(disk->name, ==, "vdb");
     g_assert_cmpstr(disk->file, ==, "/images/a&b<'\">.\xc3\xa4");

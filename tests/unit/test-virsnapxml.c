@@ -64,6 +64,24 @@ testRead(void)
     g_assert_null(virSnapXMLNext(item->next, "item"));
 }
 
+static void
+testChildProp(void)
+{
+    g_autoptr(xmlDoc) doc = virSnapXMLParse(good, "root", "test", NULL);
+    const xmlNode *root = xmlDocGetRootElement(doc);
+    g_autofree char *name = virSnapXMLChildProp(root, "item", "name");
+
+    g_assert_cmpstr(name, ==, "a");
+    g_assert_null(virSnapXMLChildProp(root, "item", "missing"));
+    g_assert_null(virSnapXMLChildProp(root, "missing", "name"));
+
+    g_assert_true(virSnapXMLChildPropIs(root, "item", "name", "a"));
+    g_assert_false(virSnapXMLChildPropIs(root, "item", "name", "b"));
+    g_assert_false(virSnapXMLChildPropIs(root, "item", "missing", "a"));
+    g_assert_false(virSnapXMLChildPropIs(root, "missing", "name", "a"));
+    g_assert_true(virSnapXMLPropIs(virSnapXMLChild(root, "item"), "name", "a"));
+}
+
 /* What is in a namespace is another program's, whatever it is called. */
 static void
 testNamespace(void)
@@ -228,6 +246,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
 
     g_test_add_func("/virsnapxml/read", testRead);
+    g_test_add_func("/virsnapxml/child-prop", testChildProp);
     g_test_add_func("/virsnapxml/namespace", testNamespace);
     g_test_add_func("/virsnapxml/nodes", testNodes);
     g_test_add_func("/virsnapxml/format", testFormat);

@@ -8,9 +8,7 @@
 
 #include "config.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "qemu_snapshot_check.h"
 #include "qemu_snapshot_libvirt.h"
@@ -155,57 +153,6 @@ qemuSnapshotCheckRisks(const qemuSnapshotPlan *plan,
 
     return checkDirect(plan, source->now_disks, error) &&
         checkDirect(plan, source->next_disks, error);
-}
-
-static gboolean
-checkBootFiles(const qemuSnapshotPlan *plan, xmlDoc *doc, GError **error)
-{
-    g_autoptr(GPtrArray) files = virDomainDefGetBootFiles(doc);
-
-    for (guint i = 0; i < files->len; i++) {
-        const char *file = g_ptr_array_index(files, i);
-
-        if (access(file, R_OK) == 0)
-            continue;
-        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                             _("domain '%s' can't be started as it was in snapshot "
-                               "'%s' without the file '%s'"), plan->domain, plan->snapshot, file);
-        return FALSE;
-    }
-
-    return TRUE;
-}
-
-gboolean
-qemuSnapshotCheckFiles(const qemuSnapshotPlan *plan, GError **error)
-{
-    g_autoptr(xmlDoc) doc = NULL;
-    g_autoptr(GPtrArray) disks = NULL;
-
-    if (plan->start == QEMU_SNAPSHOT_START_NONE)
-        return TRUE;
-
-    doc = virSnapXMLParse(qemuSnapshotPlanStartXML(plan), "domain",
-                          _("domain definition"), error);
-    if (!doc || !(disks = virDomainDefGetDisks(doc, error)) ||
-        !checkBootFiles(plan, doc, error))
-        return FALSE;
-
-    for (guint i = 0; i < disks->len; i++) {
-        virDomainDisk *disk = g_ptr_array_index(disks, i);
-        const char *file = disk->file ? disk->file : disk->dev;
-
-        if (!file || disk->optional || qemuSnapshotPlanFindDisk(plan, disk->target) ||
-            access(file, R_OK) == 0)
-            continue;
-        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                             _("disk '%s' of domain '%s' needs the file '%s', which is "
-                               "not part of snapshot '%s'"), disk->target, plan->domain, file,
-                             plan->snapshot);
-        return FALSE;
-    }
-
-    return TRUE;
 }
 
 /* Other errors than these may be the converter's own: it does not know all that a

@@ -15,8 +15,5 @@ gboolean qemuSnapshotCheckBusy(const qemuSnapshotSource *source, GError **error)
 gboolean qemuSnapshotCheckRisks(const qemuSnapshotPlan *plan,
                                 const qemuSnapshotSource *source, GError **error);
 
-/* Refuses a start for which a file is missing that the new definition names. */
-gboolean qemuSnapshotCheckFiles(const qemuSnapshotPlan *plan, GError **error);
-
 /* Has libvirt tell whether it could define, and run, what it is to be given. */
 gboolean qemuSnapshotCheckConfig(const qemuSnapshotPlan *plan, GError **error);

@@ -38,6 +38,7 @@ qemuSnapshotPlanFree(qemuSnapshotPlan *plan)
     g_free(plan->restore_xml);
     g_ptr_array_unref(plan->disks);
     g_ptr_array_unref(plan->discards);
+    g_ptr_array_unref(plan->warnings);
     g_free(plan->old_xml);
     g_free(plan->new_xml);
     g_free(plan->snapshot_xml);
@@ -61,6 +62,7 @@ qemuSnapshotPlanNewEmpty(void)
 
     plan->disks = g_ptr_array_new_with_free_func(planDiskFree);
     plan->discards = g_ptr_array_new_with_free_func(planDiscardFree);
+    plan->warnings = g_ptr_array_new_with_free_func(g_free);
     return plan;
 }
 
@@ -103,6 +105,9 @@ qemuSnapshotPlanFormat(const qemuSnapshotPlan *plan)
 
         virDomainSnapshotRevertDefAddDiscard(def, discard->disk, discard->file);
     }
+
+    for (guint i = 0; i < plan->warnings->len; i++)
+        virDomainSnapshotRevertDefAddWarning(def, g_ptr_array_index(plan->warnings, i));
 
     return virDomainSnapshotRevertDefFormat(def);
 }

@@ -57,6 +57,7 @@ struct _qemuSnapshotPlan {
 
     GPtrArray *disks;      /* of qemuSnapshotPlanDisk */
     GPtrArray *discards;   /* of qemuSnapshotPlanDiscard */
+    GPtrArray *warnings;   /* of char *: whole sentences, for the description */
     gboolean drop_save;    /* a managed save is lost: FORCE */
 
     qemuSnapshotGuard *guard;  /* what the plan rests on */

@@ -23,6 +23,7 @@
 #include "qemu_snapshot_memory.h"
 #include "qemu_snapshot_place.h"
 #include "qemu_snapshot_planner.h"
+#include "qemu_snapshot_preflight.h"
 #include "qemu_snapshot_source.h"
 #include "virsnaperror.h"
 #include "virsnapfile.h"
@@ -293,7 +294,7 @@ plannerDecide(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
 
     plan->guard = qemuSnapshotGuardNew(source);
     return qemuSnapshotDefinitionMake(plan, source, error) &&
-        qemuSnapshotCheckFiles(plan, error);
+        qemuSnapshotPreflight(plan, source, force, error);
 }
 
 qemuSnapshotPlan *

@@ -25,6 +25,7 @@ qemuSnapshotSourceFree(qemuSnapshotSource *source)
     g_clear_pointer(&source->then_disks, g_ptr_array_unref);
     g_clear_pointer(&source->state_disks, g_ptr_array_unref);
     g_clear_pointer(&source->memory_doc, xmlFreeDoc);
+    g_clear_pointer(&source->now_doc, xmlFreeDoc);
     g_clear_pointer(&source->now_disks, g_ptr_array_unref);
     g_clear_pointer(&source->next_doc, xmlFreeDoc);
     g_clear_pointer(&source->next_disks, g_ptr_array_unref);
@@ -137,7 +138,6 @@ sourceReadThen(qemuSnapshotSource *source, gboolean force, GError **error)
 static gboolean
 sourceReadNowAndNext(qemuSnapshotSource *source, GError **error)
 {
-    g_autoptr(xmlDoc) now_doc = NULL;
     g_autofree char *id = NULL;
 
     source->next_disks = qemuSnapshotReadDisks(source->dom,
@@ -152,10 +152,11 @@ sourceReadNowAndNext(qemuSnapshotSource *source, GError **error)
         return TRUE;
     }
 
-    source->now_disks = qemuSnapshotReadDisks(source->dom, 0, &now_doc, error);
+    source->now_disks = qemuSnapshotReadDisks(source->dom, 0, &source->now_doc,
+                                              error);
     if (!source->now_disks)
         return FALSE;
-    id = virSnapXMLProp(xmlDocGetRootElement(now_doc), "id");
+    id = virSnapXMLProp(xmlDocGetRootElement(source->now_doc), "id");
     source->now_id = id ? atoi(id) : 0;
     return TRUE;
 }

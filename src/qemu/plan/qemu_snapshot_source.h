@@ -37,6 +37,7 @@ struct _qemuSnapshotSource {
                                     * running domain, where it was running */
     xmlDoc *memory_doc;            /* the definition in the memory file, filled in by the
                                     * planner; NULL: none */
+    xmlDoc *now_doc;               /* NULL where not active */
     GPtrArray *now_disks;          /* as next_disks where not active */
     int now_id;                    /* 0 where not active */
     xmlDoc *next_doc;
