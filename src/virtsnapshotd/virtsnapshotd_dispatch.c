@@ -21,7 +21,7 @@
 #include "virsnaperror.h"
 #include "virsnaphandover.h"
 #include "virtsnapshotd_dispatch.h"
-#include "virtsnapshotd_jobs.h"
+#include "virtsnapshotd_turns.h"
 #include "virtsnapshotd_request.h"
 
 /* the document at its largest and the two names; XDR adds a few bytes each */
@@ -29,7 +29,7 @@
 
 struct _virtsnapshotdDispatch {
     virtsnapshotdDispatchConfig config;
-    virtsnapshotdJobs *jobs;
+    virtsnapshotdTurns *turns;
     GThreadPool *workers;
     guint calls;              /* not answered yet */
 };
@@ -93,7 +93,7 @@ callRelease(dispatchCall *call)
 
     if (callIsRevert(call))
         virtsnapshotdEventsEnd(dispatch->config.events, uuid, call->events);
-    virtsnapshotdJobsRelease(dispatch->jobs, uuid);
+    virtsnapshotdTurnsRelease(dispatch->turns, uuid);
 }
 
 static void
@@ -108,11 +108,11 @@ callReplied(void *opaque)
 static void
 callForward(dispatchCall *call)
 {
-    virtsnapshotdJobs *jobs = call->dispatch->jobs;
+    virtsnapshotdTurns *turns = call->dispatch->turns;
     virNetTaken *taken = g_steal_pointer(&call->taken);
 
     if (call->exclusive) {
-        virtsnapshotdJobsAllowAbort(jobs, call->request.snapshot.uuid);
+        virtsnapshotdTurnsAllowAbort(turns, call->request.snapshot.uuid);
         virtsnapshotdForwardSend(call->client, taken, callReplied, call);
         return;
     }
@@ -304,11 +304,11 @@ static void
 callWait(dispatchCall *call)
 {
     const unsigned char *uuid = call->request.snapshot.uuid;
-    virtsnapshotdJobKind kind = call->kind == VIRTSNAPSHOTD_CALL_ABORT ?
-        VIRTSNAPSHOTD_JOB_ABORT : VIRTSNAPSHOTD_JOB_PATIENT;
+    virtsnapshotdTurnKind kind = call->kind == VIRTSNAPSHOTD_CALL_ABORT ?
+        VIRTSNAPSHOTD_TURN_ABORT : VIRTSNAPSHOTD_TURN_PATIENT;
 
     if (uuid)
-        virtsnapshotdJobsAdd(call->dispatch->jobs, uuid, kind, callPatient, call);
+        virtsnapshotdTurnsAdd(call->dispatch->turns, uuid, kind, callPatient, call);
     else
         callFinish(call);
 }
@@ -391,8 +391,8 @@ callBegin(dispatchCall *call)
     }
 
     if (callIsExclusive(call))
-        virtsnapshotdJobsAdd(call->dispatch->jobs, call->request.snapshot.uuid,
-                             VIRTSNAPSHOTD_JOB_EXCLUSIVE, callGranted, call);
+        virtsnapshotdTurnsAdd(call->dispatch->turns, call->request.snapshot.uuid,
+                             VIRTSNAPSHOTD_TURN_EXCLUSIVE, callGranted, call);
     else if (own)
         callWork(call);
     else
@@ -405,7 +405,7 @@ virtsnapshotdDispatchNew(const virtsnapshotdDispatchConfig *config)
     virtsnapshotdDispatch *dispatch = g_new0(virtsnapshotdDispatch, 1);
 
     dispatch->config = *config;
-    dispatch->jobs = virtsnapshotdJobsNew(config->driver);
+    dispatch->turns = virtsnapshotdTurnsNew(config->driver);
     dispatch->workers = g_thread_pool_new(work, dispatch, config->max_workers, FALSE,
                                           NULL);
     return dispatch;
@@ -418,7 +418,7 @@ virtsnapshotdDispatchFree(virtsnapshotdDispatch *dispatch)
         return;
 
     g_thread_pool_free(dispatch->workers, FALSE, TRUE);
-    virtsnapshotdJobsFree(dispatch->jobs);
+    virtsnapshotdTurnsFree(dispatch->turns);
     g_free(dispatch);
 }
 
