@@ -4,8 +4,8 @@
  *
  * A revert has its domain for itself, and so has a deletion of a snapshot. Others
  * that want to change the domain queue here, in the order of their coming, and not
- * in a worker: many reverts of one domain leave the workers to those of others. Once
- * a deletion is libvirt's it can be aborted, as without us in between.
+ * in a worker: many reverts of one domain leave the workers to those of others. A call
+ * of which it can't be told which domain it changes waits until nobody has any.
  */
 
 #include "config.h"
@@ -20,7 +20,6 @@
 struct _virtsnapshotdTurns {
     qemuSnapshotDriver *driver;
     GQueue waiting;              /* of virtsnapshotdTurn, of all domains */
-    GHashTable *abortable;       /* set of GBytes: UUIDs of domains that someone has */
 };
 
 typedef struct _virtsnapshotdTurn virtsnapshotdTurn;
@@ -68,7 +67,8 @@ turnIsBehind(const virtsnapshotdTurn *turn, const GList *link)
     for (GList *i = turn->turns->waiting.head; i != link; i = i->next) {
         const virtsnapshotdTurn *other = i->data;
 
-        if (memcmp(other->uuid, turn->uuid, sizeof(turn->uuid)) == 0)
+        if (other->kind != VIRTSNAPSHOTD_TURN_ANY &&
+            memcmp(other->uuid, turn->uuid, sizeof(turn->uuid)) == 0)
             return TRUE;
     }
 
@@ -76,27 +76,22 @@ turnIsBehind(const virtsnapshotdTurn *turn, const GList *link)
 }
 
 static gboolean
-turnMayAbort(const virtsnapshotdTurn *turn)
-{
-    g_autoptr(GBytes) uuid = g_bytes_new(turn->uuid, sizeof(turn->uuid));
-
-    return turn->kind == VIRTSNAPSHOTD_TURN_ABORT &&
-        g_hash_table_contains(turn->turns->abortable, uuid);
-}
-
-static gboolean
 turnMayGo(const virtsnapshotdTurn *turn, const GList *link)
 {
     qemuSnapshotDriver *driver = turn->turns->driver;
 
-    if (turnMayAbort(turn))
-        return TRUE;
-    if (turnIsBehind(turn, link))
-        return FALSE;
-    if (turn->kind == VIRTSNAPSHOTD_TURN_EXCLUSIVE)
-        return qemuSnapshotDriverTryLock(driver, turn->uuid);
+    switch (turn->kind) {
+    case VIRTSNAPSHOTD_TURN_EXCLUSIVE:
+        return !turnIsBehind(turn, link) &&
+            qemuSnapshotDriverTryLock(driver, turn->uuid);
+    case VIRTSNAPSHOTD_TURN_PATIENT:
+        return !turnIsBehind(turn, link) &&
+            !qemuSnapshotDriverIsLocked(driver, turn->uuid);
+    case VIRTSNAPSHOTD_TURN_ANY:
+        return !qemuSnapshotDriverHasLocks(driver);
+    }
 
-    return !qemuSnapshotDriverIsLocked(driver, turn->uuid);
+    return FALSE;
 }
 
 /* A turn that goes may add others: begin anew after each. */
@@ -139,8 +134,6 @@ virtsnapshotdTurnsNew(qemuSnapshotDriver *driver)
 
     turns->driver = driver;
     g_queue_init(&turns->waiting);
-    turns->abortable = g_hash_table_new_full(g_bytes_hash, g_bytes_equal,
-                                            (GDestroyNotify)g_bytes_unref, NULL);
     qemuSnapshotDriverOnUnlock(driver, turnsUnlocked, turns);
     return turns;
 }
@@ -155,18 +148,18 @@ virtsnapshotdTurnsFree(virtsnapshotdTurns *turns)
         turnFree(g_queue_peek_head(&turns->waiting));
     while (g_source_remove_by_user_data(turns))
         continue;
-    g_hash_table_unref(turns->abortable);
     g_free(turns);
 }
 
 void
 virtsnapshotdTurnsAdd(virtsnapshotdTurns *turns, const unsigned char *uuid,
-                     virtsnapshotdTurnKind kind, virtsnapshotdTurnFunc func, void *opaque)
+                      virtsnapshotdTurnKind kind, virtsnapshotdTurnFunc func, void *opaque)
 {
     virtsnapshotdTurn *turn = g_new0(virtsnapshotdTurn, 1);
 
     turn->turns = turns;
-    memcpy(turn->uuid, uuid, sizeof(turn->uuid));
+    if (uuid)
+        memcpy(turn->uuid, uuid, sizeof(turn->uuid));
     turn->kind = kind;
     turn->func = func;
     turn->opaque = opaque;
@@ -179,17 +172,7 @@ virtsnapshotdTurnsAdd(virtsnapshotdTurns *turns, const unsigned char *uuid,
 }
 
 void
-virtsnapshotdTurnsAllowAbort(virtsnapshotdTurns *turns, const unsigned char *uuid)
-{
-    g_hash_table_add(turns->abortable, g_bytes_new(uuid, VIR_UUID_BUFLEN));
-    turnsUnlocked(turns);
-}
-
-void
 virtsnapshotdTurnsRelease(virtsnapshotdTurns *turns, const unsigned char *uuid)
 {
-    g_autoptr(GBytes) key = g_bytes_new(uuid, VIR_UUID_BUFLEN);
-
-    g_hash_table_remove(turns->abortable, key);
     qemuSnapshotDriverUnlock(turns->driver, uuid);
 }

@@ -14,8 +14,8 @@ typedef enum {
     VIRTSNAPSHOTD_TURN_EXCLUSIVE,
     /* goes ahead once nobody has it, but does not wait for ever */
     VIRTSNAPSHOTD_TURN_PATIENT,
-    /* the same, and at once where whoever has it can be aborted */
-    VIRTSNAPSHOTD_TURN_ABORT,
+    /* the same, once nobody has any domain */
+    VIRTSNAPSHOTD_TURN_ANY,
 } virtsnapshotdTurnKind;
 
 /* In the loop's thread, where all of these are used; granted: FALSE where it has
@@ -27,11 +27,10 @@ virtsnapshotdTurns *virtsnapshotdTurnsNew(qemuSnapshotDriver *driver);
 void virtsnapshotdTurnsFree(virtsnapshotdTurns *turns);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(virtsnapshotdTurns, virtsnapshotdTurnsFree)
 
-/* Queues behind those that wait for the same domain; func may be called at once. */
+/* Queues behind those that wait for the same domain; func may be called at once. uuid is
+ * NULL for ANY. */
 void virtsnapshotdTurnsAdd(virtsnapshotdTurns *turns, const unsigned char *uuid,
-                          virtsnapshotdTurnKind kind, virtsnapshotdTurnFunc func,
-                          void *opaque);
+                           virtsnapshotdTurnKind kind, virtsnapshotdTurnFunc func,
+                           void *opaque);
 
-/* Whoever has the domain can be aborted until the release. */
-void virtsnapshotdTurnsAllowAbort(virtsnapshotdTurns *turns, const unsigned char *uuid);
 void virtsnapshotdTurnsRelease(virtsnapshotdTurns *turns, const unsigned char *uuid);

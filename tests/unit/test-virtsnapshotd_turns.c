@@ -82,34 +82,36 @@ testOrder(fixture *f, const void *opaque G_GNUC_UNUSED)
     g_assert_cmpstr(gone(f), ==, "aebcd");
 }
 
-/* It waits as others do until it is allowed, and then for none of those. */
+/* One of which it can't be told which domain it changes waits for all that anyone has,
+ * for no one who waits, and keeps no one waiting. */
 static void
-testAbort(fixture *f, const void *opaque G_GNUC_UNUSED)
+testAny(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
-    ADD_TURN(f, mine, EXCLUSIVE, a);
-    ADD_TURN(f, mine, PATIENT, b);
-    ADD_TURN(f, mine, ABORT, c);
+    ADD_TURN(f, NULL, ANY, a);
     g_assert_cmpstr(gone(f), ==, "a");
-    virtsnapshotdTurnsAllowAbort(f->turns, mine);
-    g_assert_cmpstr(gone(f), ==, "ac");
-    ADD_TURN(f, mine, ABORT, d);
-    g_assert_cmpstr(gone(f), ==, "acd");
+    ADD_TURN(f, mine, EXCLUSIVE, b);
+    ADD_TURN(f, other, EXCLUSIVE, c);
+    ADD_TURN(f, NULL, ANY, d);
+    ADD_TURN(f, mine, PATIENT, e);
+    g_assert_cmpstr(gone(f), ==, "abc");
     virtsnapshotdTurnsRelease(f->turns, mine);
-    g_assert_cmpstr(gone(f), ==, "acdb");
+    g_assert_cmpstr(gone(f), ==, "abce");
+    virtsnapshotdTurnsRelease(f->turns, other);
+    g_assert_cmpstr(gone(f), ==, "abced");
 }
 
-/* What was allowed of one holder is not allowed of the next. */
+/* The UUID that stands for none is that of a domain, too. */
 static void
-testAbortOfTheNext(fixture *f, const void *opaque G_GNUC_UNUSED)
+testAnyIsNoDomain(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
+    const unsigned char zero[VIR_UUID_BUFLEN] = { 0 };
+
     ADD_TURN(f, mine, EXCLUSIVE, a);
-    virtsnapshotdTurnsAllowAbort(f->turns, mine);
+    ADD_TURN(f, NULL, ANY, b);
+    ADD_TURN(f, zero, PATIENT, c);
+    g_assert_cmpstr(gone(f), ==, "ac");
     virtsnapshotdTurnsRelease(f->turns, mine);
-    ADD_TURN(f, mine, EXCLUSIVE, b);
-    ADD_TURN(f, mine, ABORT, c);
-    g_assert_cmpstr(gone(f), ==, "ab");
-    virtsnapshotdTurnsRelease(f->turns, mine);
-    g_assert_cmpstr(gone(f), ==, "abc");
+    g_assert_cmpstr(gone(f), ==, "acb");
 }
 
 #define ADD(name, func) \
@@ -120,7 +122,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     ADD("order", testOrder);
-    ADD("abort", testAbort);
-    ADD("abort-of-the-next", testAbortOfTheNext);
+    ADD("any", testAny);
+    ADD("any-is-no-domain", testAnyIsNoDomain);
     return g_test_run();
 }
