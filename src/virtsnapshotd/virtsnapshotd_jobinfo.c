@@ -10,6 +10,7 @@
 
 #include <libvirt/libvirt.h>
 
+#include "libvirt-domain-snapshot.h"
 #include "snapshot_protocol.h"
 #include "virsnaperror.h"
 #include "virtsnapshotd_jobinfo.h"
@@ -86,22 +87,22 @@ formatUnit(qemuSnapshotJobUnit unit)
 static void
 addInfo(jobParameters *params, const qemuSnapshotJobInfo *info)
 {
-    addString(params, VIR_DOMAIN_JOB_OPERATION, formatOperation(info->operation));
-    addString(params, "domain", info->domain);
-    addString(params, "snapshot", info->snapshot);
-    addString(params, "step", info->step);
+    addString(params, VIR_DOMAIN_SNAPSHOT_JOB_OPERATION, formatOperation(info->operation));
+    addString(params, VIR_DOMAIN_SNAPSHOT_JOB_DOMAIN, info->domain);
+    addString(params, VIR_DOMAIN_SNAPSHOT_JOB_SNAPSHOT, info->snapshot);
+    addString(params, VIR_DOMAIN_SNAPSHOT_JOB_STEP, info->step);
     addNumber(params, VIR_DOMAIN_JOB_TIME_ELAPSED, info->elapsed);
     if (info->total > 0) {
-        addNumber(params, "done", info->done);
-        addNumber(params, "total", info->total);
-        addString(params, "unit", formatUnit(info->unit));
+        addNumber(params, VIR_DOMAIN_SNAPSHOT_JOB_DONE, info->done);
+        addNumber(params, VIR_DOMAIN_SNAPSHOT_JOB_TOTAL, info->total);
+        addString(params, VIR_DOMAIN_SNAPSHOT_JOB_UNIT, formatUnit(info->unit));
     }
     if (info->completed) {
         addBoolean(params, VIR_DOMAIN_JOB_SUCCESS, !info->error);
         addString(params, VIR_DOMAIN_JOB_ERRMSG, info->error);
     }
     for (guint i = 0; i < info->warnings->len; i++) {
-        char *name = g_strdup_printf("warning.%u", i);
+        char *name = g_strdup_printf(VIR_DOMAIN_SNAPSHOT_JOB_WARNING_PREFIX "%u", i);
 
         g_ptr_array_add(params->names, name);
         addString(params, name, g_ptr_array_index(info->warnings, i));
