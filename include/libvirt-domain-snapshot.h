@@ -43,6 +43,38 @@ char *virDomainSnapshotGetRevertXMLDesc(virDomainSnapshotPtr snapshot,
                                         const char *xmlDesc,
                                         unsigned int flags);
 
+/**
+ * VIR_DOMAIN_SNAPSHOT_JOB_*:
+ *
+ * The parameters of virDomainSnapshotGetJobInfo(), besides those that it shares with
+ * libvirt's virDomainGetJobStats(): VIR_DOMAIN_JOB_TIME_ELAPSED (milliseconds),
+ * VIR_DOMAIN_JOB_SUCCESS and VIR_DOMAIN_JOB_ERRMSG.
+ */
+
+/* what is done, as a string: "revert" or "delete" */
+# define VIR_DOMAIN_SNAPSHOT_JOB_OPERATION "operation"
+
+/* with which domain and which of its snapshots, as strings */
+# define VIR_DOMAIN_SNAPSHOT_JOB_DOMAIN "domain"
+# define VIR_DOMAIN_SNAPSHOT_JOB_SNAPSHOT "snapshot"
+
+/* the step it is at, or was at when it ended, as a string */
+# define VIR_DOMAIN_SNAPSHOT_JOB_STEP "step"
+
+/* how far it is, as unsigned long longs, and in what that is counted, as a string:
+ * "bytes" or "disks"; absent where that isn't known */
+# define VIR_DOMAIN_SNAPSHOT_JOB_DONE "done"
+# define VIR_DOMAIN_SNAPSHOT_JOB_TOTAL "total"
+# define VIR_DOMAIN_SNAPSHOT_JOB_UNIT "unit"
+
+/* what its caller should know, as strings: "warning.0", "warning.1" and so on */
+# define VIR_DOMAIN_SNAPSHOT_JOB_WARNING_PREFIX "warning."
+
+int virDomainSnapshotGetJobInfo(virDomainPtr domain,
+                                virTypedParameterPtr *params,
+                                int *nparams,
+                                unsigned int flags);
+
 # ifdef __cplusplus
 }
 # endif

@@ -11,7 +11,7 @@ Other threads run on during a call. The document is described in
 docs/formatsnapshotrevert.rst.
 """
 
-from typing import Optional
+from typing import Dict, Optional, Union
 
 import libvirt
 import libvirtmod_snapshot
@@ -68,4 +68,26 @@ def snapshotGetRevertXMLDesc(snapshot: libvirt.virDomainSnapshot,
     ret = libvirtmod_snapshot.virDomainSnapshotGetRevertXMLDesc(snapshot._o, xml, flags)
     if ret is None:
         raise libvirt.libvirtError('virDomainSnapshotGetRevertXMLDesc() failed')
+    return ret
+
+
+def snapshotJobInfo(domain: libvirt.virDomain,
+                    flags: int = 0) -> Dict[str, Union[str, int, bool]]:
+    """Tells what virtsnapshotd does with a domain, or did last.
+
+    domain: a libvirt.virDomain
+    flags: 0, or libvirt's VIR_DOMAIN_JOB_STATS_COMPLETED: what it did last
+
+    Returns a dict, empty where nothing is known: 'operation', 'domain', 'snapshot',
+    'step', 'time_elapsed' in milliseconds, where it is known how far it is 'done',
+    'total' and 'unit', of the last operation 'success' and, where it failed, 'errmsg',
+    and its warnings as 'warning.0', 'warning.1' and so on. Raises libvirt.libvirtError
+    where virtsnapshotd can't be asked.
+    """
+    if not isinstance(domain, libvirt.virDomain):
+        raise TypeError('the domain must be a libvirt.virDomain, not '
+                        f"'{type(domain).__name__}'")
+    ret = libvirtmod_snapshot.virDomainSnapshotGetJobInfo(domain._o, flags)
+    if ret is None:
+        raise libvirt.libvirtError('virDomainSnapshotGetJobInfo() failed')
     return ret

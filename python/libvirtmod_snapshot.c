@@ -18,6 +18,7 @@
 #include "libvirt-domain-snapshot.h"
 
 #define SNAPSHOT_CAPSULE "virDomainSnapshotPtr"
+#define DOMAIN_CAPSULE "virDomainPtr"
 
 /* The handle is the capsule's, which the caller has to hold on to. */
 static int
@@ -32,6 +33,20 @@ convertSnapshot(PyObject *object, void *ret_snapshot)
 
     *(virDomainSnapshotPtr *)ret_snapshot =
         PyCapsule_GetPointer(object, SNAPSHOT_CAPSULE);
+    return 1;
+}
+
+static int
+convertDomain(PyObject *object, void *ret_domain)
+{
+    if (!PyCapsule_IsValid(object, DOMAIN_CAPSULE)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "the domain's '_o' must be a capsule of the kind '"
+                        DOMAIN_CAPSULE "'");
+        return 0;
+    }
+
+    *(virDomainPtr *)ret_domain = PyCapsule_GetPointer(object, DOMAIN_CAPSULE);
     return 1;
 }
 
@@ -105,10 +120,79 @@ snapshotGetRevertXMLDesc(PyObject *Py_UNUSED(module), PyObject *args)
     return result;
 }
 
+static PyObject *
+makeValue(const virTypedParameter *param)
+{
+    switch ((virTypedParameterType)param->type) {
+    case VIR_TYPED_PARAM_INT:
+        return PyLong_FromLong(param->value.i);
+    case VIR_TYPED_PARAM_UINT:
+        return PyLong_FromUnsignedLong(param->value.ui);
+    case VIR_TYPED_PARAM_LLONG:
+        return PyLong_FromLongLong(param->value.l);
+    case VIR_TYPED_PARAM_ULLONG:
+        return PyLong_FromUnsignedLongLong(param->value.ul);
+    case VIR_TYPED_PARAM_DOUBLE:
+        return PyFloat_FromDouble(param->value.d);
+    case VIR_TYPED_PARAM_BOOLEAN:
+        return PyBool_FromLong(param->value.b);
+    case VIR_TYPED_PARAM_STRING:
+        /* messages have names of files in them, which may be in any encoding */
+        return PyUnicode_DecodeFSDefault(param->value.s);
+    }
+
+    PyErr_Format(PyExc_ValueError, "the parameter '%s' is of the unknown type %d",
+                 param->field, param->type);
+    return NULL;
+}
+
+static PyObject *
+makeDict(const virTypedParameter *params, int nparams)
+{
+    PyObject *dict = PyDict_New();
+
+    for (int i = 0; dict && i < nparams; i++) {
+        PyObject *value = makeValue(&params[i]);
+
+        if (!value || PyDict_SetItemString(dict, params[i].field, value) < 0)
+            Py_CLEAR(dict);
+        Py_XDECREF(value);
+    }
+
+    return dict;
+}
+
+static PyObject *
+snapshotGetJobInfo(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    virDomainPtr domain;
+    unsigned int flags;
+    virTypedParameterPtr params = NULL;
+    int nparams = 0;
+    int result;
+    PyObject *dict;
+
+    if (!PyArg_ParseTuple(args, "O&O&:virDomainSnapshotGetJobInfo",
+                          convertDomain, &domain, convertFlags, &flags))
+        return NULL;
+
+    Py_BEGIN_ALLOW_THREADS
+    result = virDomainSnapshotGetJobInfo(domain, &params, &nparams, flags);
+    Py_END_ALLOW_THREADS
+
+    if (result < 0)
+        Py_RETURN_NONE;
+
+    dict = makeDict(params, nparams);
+    virTypedParamsFree(params, nparams);
+    return dict;
+}
+
 static PyMethodDef methods[] = {
     { "virDomainRevertToSnapshotXML", revertToSnapshotXML, METH_VARARGS, NULL },
     { "virDomainSnapshotGetRevertXMLDesc", snapshotGetRevertXMLDesc, METH_VARARGS,
       NULL },
+    { "virDomainSnapshotGetJobInfo", snapshotGetJobInfo, METH_VARARGS, NULL },
     { NULL, NULL, 0, NULL }
 };
 

@@ -207,3 +207,49 @@ virDomainSnapshotGetRevertXMLDesc(virDomainSnapshotPtr snapshot,
 
     return desc;
 }
+
+/**
+ * virDomainSnapshotGetJobInfo:
+ * @domain: the domain
+ * @params: where to store an array of typed parameters
+ * @nparams: where to store their number
+ * @flags: 0, or VIR_DOMAIN_JOB_STATS_COMPLETED of virDomainGetJobStatsFlags
+ *
+ * Tells what virtsnapshotd does with the domain at the moment or, with
+ * VIR_DOMAIN_JOB_STATS_COMPLETED, what it did last: the operation, the snapshot, the
+ * step, how far it is and for how long it has been going on; of the last one also
+ * whether it succeeded, else why not, and its warnings, which say what was kept
+ * and why. The names are the VIR_DOMAIN_SNAPSHOT_JOB_* and those of libvirt's own
+ * VIR_DOMAIN_JOB_* that are named there. More may come; which of them are there
+ * depends on the operation.
+ *
+ * Nothing is known of operations that a restart of virtsnapshotd has come after, of
+ * those that libvirt carried out itself, and of the last of a domain where those of
+ * hundreds of others have come since. The last one stays known after it was asked for.
+ *
+ * A read-only connection, and the right to open virtsnapshotd's read-only socket, are
+ * enough. It may be called from another thread while a revert goes on.
+ *
+ * Returns 0, and in *@params an array that the caller frees with
+ * virTypedParamsFree(): NULL, with *@nparams 0, where nothing is known. Or -1 with the
+ * reason in virGetLastError().
+ */
+PUBLIC int
+virDomainSnapshotGetJobInfo(virDomainPtr domain, virTypedParameterPtr *params,
+                            int *nparams, unsigned int flags)
+{
+    virConnectPtr conn;
+    g_autoptr(GError) error = NULL;
+
+    if (!beginCall() || !(conn = virDomainGetConnect(domain)))
+        return -1;
+
+    if (!params || !nparams)
+        g_set_error(&error, VIR_SNAP_ERROR, VIR_ERR_INVALID_ARG,
+                    _("there is no place for the parameters"));
+    else if (remoteDomainSnapshotGetJobInfo(domain, flags, params, nparams, &error))
+        return 0;
+
+    reportError(conn, error);
+    return -1;
+}

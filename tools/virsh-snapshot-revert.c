@@ -220,6 +220,31 @@ printDone(virDomainSnapshotPtr snap, const virshRevertOptions *options,
                virDomainGetName(dom));
 }
 
+/* What was kept, and why, if that is what was done last. That it can't be asked for is no
+ * failure: the revert is made. */
+static void
+printWarnings(virDomainPtr dom, virDomainSnapshotPtr snap)
+{
+    virTypedParameterPtr params = NULL;
+    int nparams = 0;
+    const char *snapshot = NULL;
+
+    if (virDomainSnapshotGetJobInfo(dom, &params, &nparams,
+                                    VIR_DOMAIN_JOB_STATS_COMPLETED) < 0)
+        return;
+
+    if (virTypedParamsGetString(params, nparams, VIR_DOMAIN_SNAPSHOT_JOB_SNAPSHOT,
+                                &snapshot) == 1 &&
+        g_str_equal(snapshot, virDomainSnapshotGetName(snap))) {
+        for (int i = 0; i < nparams; i++) {
+            if (g_str_has_prefix(params[i].field, VIR_DOMAIN_SNAPSHOT_JOB_WARNING_PREFIX) &&
+                params[i].type == VIR_TYPED_PARAM_STRING)
+                fprintf(stderr, "%s: %s\n", _("warning"), params[i].value.s);
+        }
+    }
+    virTypedParamsFree(params, nparams);
+}
+
 gboolean
 virshSnapshotRevert(const virshGlobals *globals,
                     const virshRevertOptions *options, virConnectPtr conn,
@@ -254,7 +279,12 @@ virshSnapshotRevert(const virshGlobals *globals,
     if (!revert(conn, snap, options, xml, error))
         return FALSE;
 
-    if (!globals->quiet)
-        printDone(snap, options, was_active);
+    if (globals->quiet)
+        return TRUE;
+
+    printDone(snap, options, was_active);
+    fflush(stdout);
+    if (isOurs(conn, options))
+        printWarnings(dom, snap);
     return TRUE;
 }

@@ -25,8 +25,29 @@ runStep(qemuSnapshotRevertState *state, const qemuSnapshotStep *step, GError **e
 {
     g_debug("domain '%s', snapshot '%s': %s", state->plan->domain,
             state->plan->snapshot, step->name);
+    qemuSnapshotJobSetStep(state->job, step->name);
     return virSnapFaultStep("before", step->name, error) && step->run(state, error) &&
         virSnapFaultStep("after", step->name, error);
+}
+
+/* FALSE: it could not be. What is to be said of it is added to the text. */
+static gboolean
+undoStep(qemuSnapshotRevertState *state, const qemuSnapshotStep *step, GString *text)
+{
+    g_autoptr(GPtrArray) notes = qemuSnapshotStepNotesNew();
+    g_autoptr(GError) cause = NULL;
+    gboolean undone;
+
+    if (!step->undo)
+        return TRUE;
+
+    undone = virSnapFaultStep("undo", step->name, &cause) &&
+        step->undo(state, notes, &cause);
+    for (guint i = 0; i < notes->len; i++)
+        g_string_append_printf(text, "; %s", (const char *)g_ptr_array_index(notes, i));
+    if (!undone)
+        g_string_append_printf(text, "; %s", cause->message);
+    return undone;
 }
 
 /* Undoes the steps up to the one that failed. What became of the domain is added
@@ -38,15 +59,9 @@ undoSteps(qemuSnapshotRevertState *state, gsize failed, GError **error)
     virErrorNumber code = virSnapErrorCode(*error);
     gboolean undone = TRUE;
 
-    for (gsize i = failed + 1; undone && i-- > 0;) {
-        g_autoptr(GError) outcome = NULL;
-
-        if (qemuSnapshotSteps[i].undo)
-            undone = virSnapFaultStep("undo", qemuSnapshotSteps[i].name, &outcome) &&
-                qemuSnapshotSteps[i].undo(state, &outcome);
-        if (outcome)
-            g_string_append_printf(text, "; %s", outcome->message);
-    }
+    qemuSnapshotJobSetStep(state->job, "undo");
+    for (gsize i = failed + 1; undone && i-- > 0;)
+        undone = undoStep(state, &qemuSnapshotSteps[i], text);
 
     if (state->journal && undone)
         undone = qemuSnapshotJournalClear(state->journal, NULL);
@@ -86,17 +101,11 @@ runSteps(qemuSnapshotRevertState *state, GError **error)
     return TRUE;
 }
 
-gboolean
-qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request,
-                   unsigned int *ret_events, GError **error)
+static gboolean
+revert(qemuSnapshotRevertState *state, const qemuSnapshotRequest *request, GError **error)
 {
-    g_autoptr(qemuSnapshotPlan) plan = NULL;
-    g_autoptr(qemuSnapshotOverlays) overlays = qemuSnapshotOverlaysNew(driver);
-    g_autoptr(qemuSnapshotJournal) journal = NULL;
-    qemuSnapshotRevertState state = { .driver = driver, .overlays = overlays };
-    gboolean ok;
+    qemuSnapshotDriver *driver = state->driver;
 
-    *ret_events = 0;
     if (!qemuSnapshotRecoverDomain(driver, request->uuid, error)) {
         g_prefix_error(error, _("an earlier revert of domain '%s' was broken off and "
                                 "can't be finished or undone yet: "), request->domain);
@@ -104,17 +113,40 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *reques
     }
 
     g_debug("domain '%s', snapshot '%s': plan", request->domain, request->snapshot);
-    qemuSnapshotOverlaysPrepare(overlays);
-    if (!(plan = qemuSnapshotPlannerMake(driver, request, FALSE, error)))
-        return FALSE;
+    qemuSnapshotJobSetStep(state->job, "plan");
+    qemuSnapshotOverlaysPrepare(state->overlays);
+    return (state->plan = qemuSnapshotPlannerMake(driver, request, FALSE,
+                                                   error)) &&
+        runSteps(state, error);
+}
 
-    state.plan = plan;
-    ok = runSteps(&state, error);
-    /* who asked for it may open them at once */
-    qemuSnapshotOverlaysRelease(overlays);
+gboolean
+qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *request,
+                   unsigned int *ret_events, GError **error)
+{
+    g_autoptr(qemuSnapshotPlan) plan = NULL;
+    g_autoptr(qemuSnapshotOverlays) overlays = qemuSnapshotOverlaysNew(driver);
+    g_autoptr(qemuSnapshotJournal) journal = NULL;
+    g_autoptr(GError) cause = NULL;
+    qemuSnapshotRevertState state = {
+        .driver = driver,
+        .overlays = overlays,
+        .job = qemuSnapshotJobBegin(qemuSnapshotDriverJobs(driver),
+                                    QEMU_SNAPSHOT_JOB_REVERT, request->uuid,
+                                    request->domain, request->snapshot),
+    };
+    gboolean ok = revert(&state, request, &cause);
+
+    plan = state.plan;
     journal = state.journal;
+    /* who asked for it may open them at once */
+    if (plan)
+        qemuSnapshotOverlaysRelease(overlays);
     qemuHoldersFree(state.taken);
     *ret_events = state.events;
+    qemuSnapshotJobEnd(state.job, cause);
+    if (!ok)
+        g_propagate_error(error, g_steal_pointer(&cause));
     return ok;
 }
 

@@ -133,26 +133,37 @@ remoteConnect(virConnectPtr conn, gboolean readonly, remoteSSH *ssh, int *ret_fd
     return *ret_fd >= 0;
 }
 
+/* Nothing is asked after what failed: it would reset libvirt's error. */
+static gboolean
+remoteMakeDomain(virDomainPtr dom, remote_nonnull_domain *wire, GError **error)
+{
+    if (!(wire->name = (char *)virDomainGetName(dom)) ||
+        virDomainGetUUID(dom, (unsigned char *)wire->uuid) < 0) {
+        virSnapErrorSetLibvirt(error, _("the domain's handle is not valid"));
+        return FALSE;
+    }
+
+    wire->id = virDomainGetID(dom);
+    return TRUE;
+}
+
 static gboolean
 remoteMakeSnapshot(virDomainSnapshotPtr snapshot,
                    remote_nonnull_domain_snapshot *wire, GError **error)
 {
-    virDomainPtr dom = virDomainSnapshotGetDomain(snapshot);
+    virDomainPtr dom = NULL;
 
-    wire->name = (char *)virDomainSnapshotGetName(snapshot);
-    wire->dom.name = (char *)virDomainGetName(dom);
-    wire->dom.id = virDomainGetID(dom);
-    if (!wire->name || !wire->dom.name ||
-        virDomainGetUUID(dom, (unsigned char *)wire->dom.uuid) < 0) {
+    if (!(wire->name = (char *)virDomainSnapshotGetName(snapshot)) ||
+        !(dom = virDomainSnapshotGetDomain(snapshot))) {
         virSnapErrorSetLibvirt(error, _("the snapshot's handle is not valid"));
         return FALSE;
     }
 
-    return TRUE;
+    return remoteMakeDomain(dom, &wire->dom, error);
 }
 
 static GBytes *
-remoteCall(virDomainSnapshotPtr snapshot, gboolean readonly, guint32 procedure,
+remoteCall(virConnectPtr conn, gboolean readonly, guint32 procedure,
            xdrproc_t filter, void *args, GError **error)
 {
     virNetMessageHeader header = {
@@ -166,7 +177,7 @@ remoteCall(virDomainSnapshotPtr snapshot, gboolean readonly, guint32 procedure,
     remoteSSH ssh = { 0 };
     int fd;
 
-    if (!remoteConnect(virDomainSnapshotGetConnect(snapshot), readonly, &ssh, &fd, error))
+    if (!remoteConnect(conn, readonly, &ssh, &fd, error))
         return NULL;
 
     payload = virNetClientCall(fd, &header, filter, args, &reply, error);
@@ -193,7 +204,8 @@ remoteDomainRevertToSnapshotXML(virDomainSnapshotPtr snapshot, const char *xml,
     if (!remoteMakeSnapshot(snapshot, &args.snap, error))
         return FALSE;
 
-    payload = remoteCall(snapshot, FALSE, DOMAIN_REVERT_TO_SNAPSHOT_XML,
+    payload = remoteCall(virDomainSnapshotGetConnect(snapshot), FALSE,
+                         DOMAIN_REVERT_TO_SNAPSHOT_XML,
                          (xdrproc_t)xdr_domain_revert_to_snapshot_xml_args,
                          &args, error);
     return payload != NULL;
@@ -219,7 +231,8 @@ remoteDomainSnapshotGetRevertXMLDesc(virDomainSnapshotPtr snapshot,
         return NULL;
 
     /* what a document names is looked into: not for those who may only look on */
-    payload = remoteCall(snapshot, !xml, DOMAIN_SNAPSHOT_GET_REVERT_XML_DESC,
+    payload = remoteCall(virDomainSnapshotGetConnect(snapshot), !xml,
+                         DOMAIN_SNAPSHOT_GET_REVERT_XML_DESC,
                          (xdrproc_t)xdr_domain_snapshot_get_revert_xml_desc_args,
                          &args, error);
     if (!payload)
@@ -231,4 +244,83 @@ remoteDomainSnapshotGetRevertXMLDesc(virDomainSnapshotPtr snapshot,
     xdr_free(filter, (char *)&ret);
 
     return desc;
+}
+
+static int
+remoteAddParameter(const remote_typed_param *wire, virTypedParameterPtr *params,
+                   int *n_params, int *max_params)
+{
+    switch ((virTypedParameterType)wire->value.type) {
+    case VIR_TYPED_PARAM_LLONG:
+        return virTypedParamsAddLLong(params, n_params, max_params, wire->field,
+                                      wire->value.remote_typed_param_value_u.l);
+    case VIR_TYPED_PARAM_ULLONG:
+        return virTypedParamsAddULLong(params, n_params, max_params, wire->field,
+                                       wire->value.remote_typed_param_value_u.ul);
+    case VIR_TYPED_PARAM_BOOLEAN:
+        return virTypedParamsAddBoolean(params, n_params, max_params, wire->field,
+                                        wire->value.remote_typed_param_value_u.b != 0);
+    case VIR_TYPED_PARAM_STRING:
+        return virTypedParamsAddString(params, n_params, max_params, wire->field,
+                                       wire->value.remote_typed_param_value_u.s);
+    case VIR_TYPED_PARAM_INT:
+    case VIR_TYPED_PARAM_UINT:
+    case VIR_TYPED_PARAM_DOUBLE:
+        /* not of this wire: they could not be decoded */
+        break;
+    }
+
+    return -1;
+}
+
+static gboolean
+remoteAddParameters(const domain_snapshot_get_job_info_ret *ret,
+                    virTypedParameterPtr *ret_params, int *ret_nparams, GError **error)
+{
+    virTypedParameterPtr params = NULL;
+    int n_params = 0;
+    int max_params = 0;
+
+    for (guint i = 0; i < ret->params.params_len; i++) {
+        const remote_typed_param *wire = &ret->params.params_val[i];
+
+        if (remoteAddParameter(wire, &params, &n_params, &max_params) == 0)
+            continue;
+        virSnapErrorSetLibvirt(error, _("the daemon's parameter '%s' can't be "
+                                        "understood"), wire->field);
+        virTypedParamsFree(params, n_params);
+        return FALSE;
+    }
+
+    *ret_params = params;
+    *ret_nparams = n_params;
+    return TRUE;
+}
+
+gboolean
+remoteDomainSnapshotGetJobInfo(virDomainPtr dom, unsigned int flags,
+                               virTypedParameterPtr *ret_params, int *ret_nparams,
+                               GError **error)
+{
+    domain_snapshot_get_job_info_args args = { .flags = flags };
+    domain_snapshot_get_job_info_ret ret = { 0 };
+    xdrproc_t filter = (xdrproc_t)xdr_domain_snapshot_get_job_info_ret;
+    g_autoptr(GBytes) payload = NULL;
+    const guint8 *bytes;
+    gboolean ok;
+    gsize len;
+
+    if (!remoteMakeDomain(dom, &args.dom, error))
+        return FALSE;
+
+    payload = remoteCall(virDomainGetConnect(dom), TRUE, DOMAIN_SNAPSHOT_GET_JOB_INFO,
+                         (xdrproc_t)xdr_domain_snapshot_get_job_info_args, &args, error);
+    if (!payload)
+        return FALSE;
+
+    bytes = g_bytes_get_data(payload, &len);
+    ok = virNetMessageDecodePayload(bytes, len, filter, &ret, error) &&
+        remoteAddParameters(&ret, ret_params, ret_nparams, error);
+    xdr_free(filter, (char *)&ret);
+    return ok;
 }

@@ -8,7 +8,7 @@
 #include <glib.h>
 #include <libvirt/libvirt.h>
 
-/* Both find the daemon that belongs to the snapshot's connection, start the
+/* All find the daemon that belongs to the connection, start the
  * session one where it isn't running, and do one call. */
 gboolean remoteDomainRevertToSnapshotXML(virDomainSnapshotPtr snapshot,
                                          const char *xml, unsigned int flags,
@@ -17,3 +17,8 @@ gboolean remoteDomainRevertToSnapshotXML(virDomainSnapshotPtr snapshot,
 char *remoteDomainSnapshotGetRevertXMLDesc(virDomainSnapshotPtr snapshot,
                                            const char *xml, unsigned int flags,
                                            GError **error);
+
+/* *ret_params is freed with virTypedParamsFree(); NULL where there is nothing to tell. */
+gboolean remoteDomainSnapshotGetJobInfo(virDomainPtr dom, unsigned int flags,
+                                        virTypedParameterPtr *ret_params,
+                                        int *ret_nparams, GError **error);

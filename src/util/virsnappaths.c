@@ -25,12 +25,18 @@ virSnapPathsRun(gboolean system)
 }
 
 char *
+virSnapPathsSocketIn(const char *run_dir, gboolean readonly)
+{
+    return g_build_filename(run_dir, readonly ? "virtsnapshotd-sock-ro" :
+                            "virtsnapshotd-sock", NULL);
+}
+
+char *
 virSnapPathsSocket(gboolean system, gboolean readonly)
 {
     g_autofree char *folder = virSnapPathsRun(system);
 
-    return g_build_filename(folder, readonly ? "virtsnapshotd-sock-ro" :
-                            "virtsnapshotd-sock", NULL);
+    return virSnapPathsSocketIn(folder, readonly);
 }
 
 char *

@@ -43,6 +43,7 @@ char *virSnapPathsRun(gboolean system);
 
 /* virtsnapshotd's socket, or the one for clients that may only read. */
 char *virSnapPathsSocket(gboolean system, gboolean readonly);
+char *virSnapPathsSocketIn(const char *run_dir, gboolean readonly);
 
 /* The folder of virtsnapshotd's log, where it runs in the background. */
 char *virSnapPathsLog(gboolean system);

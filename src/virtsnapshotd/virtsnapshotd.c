@@ -273,7 +273,8 @@ daemonSetUp(daemonState *state, const virtsnapshotdConfig *config,
     if (!daemonLockPidFile(run_dir, error))
         return FALSE;
 
-    if (!virtsnapshotdSocketsOpen(state->server, config, backend, privileged, error))
+    if (!virtsnapshotdSocketsOpen(state->server, config, backend, run_dir, privileged,
+                                  error))
         return FALSE;
 
     if (ready_fd >= 0) {

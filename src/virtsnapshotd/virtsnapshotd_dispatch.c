@@ -4,9 +4,12 @@
  *
  * Passed on is all but this: the calls of DOMAIN_SNAPSHOT_PROGRAM, which are
  * answered here; libvirt's own revert and its deletion of a snapshot, which are
- * answered here where need be; and calls that change a domain, while a revert of any
- * is under way, as they may have to wait. On the read-only socket all of libvirt's
+ * answered here where need be; and calls that change a domain, or may, while a revert of
+ * any is under way, as they may have to wait. On the read-only socket all of libvirt's
  * calls are passed on, for libvirt to refuse.
+ *
+ * What becomes of a call is decided in so many words. One that nobody has decided about
+ * is refused, as passing it on could cost data.
  *
  * A revert that was taken is carried out whether or not its client still waits. All
  * runs in the loop's thread but what a worker does: the work itself.
@@ -21,18 +24,26 @@
 #include "virsnaperror.h"
 #include "virsnaphandover.h"
 #include "virtsnapshotd_dispatch.h"
-#include "virtsnapshotd_jobs.h"
+#include "virtsnapshotd_jobinfo.h"
 #include "virtsnapshotd_request.h"
+#include "virtsnapshotd_turns.h"
 
 /* the document at its largest and the two names; XDR adds a few bytes each */
 #define PAYLOAD_MAX (SNAPSHOT_STRING_MAX + 64 * 1024)
 
 struct _virtsnapshotdDispatch {
     virtsnapshotdDispatchConfig config;
-    virtsnapshotdJobs *jobs;
+    virtsnapshotdTurns *turns;
     GThreadPool *workers;
     guint calls;              /* not answered yet */
 };
+
+typedef enum {
+    DISPATCH_UNDECIDED = 0,
+    DISPATCH_ANSWER,
+    DISPATCH_REFUSE,
+    DISPATCH_PASS_ON,         /* it is libvirt's */
+} dispatchOutcome;
 
 typedef struct _dispatchCall dispatchCall;
 struct _dispatchCall {
@@ -43,9 +54,9 @@ struct _dispatchCall {
     virtsnapshotdRequest request;
     gboolean exclusive;       /* it has its domain to itself */
 
-    /* what came of it: neither reply nor error means that it is libvirt's */
-    GBytes *reply;
-    GError *error;
+    dispatchOutcome outcome;
+    GBytes *reply;            /* where that is ANSWER */
+    GError *error;            /* where it is REFUSE */
     int error_domain;
     unsigned int events;      /* that it caused */
 };
@@ -73,12 +84,6 @@ callIsRevert(const dispatchCall *call)
         call->kind == VIRTSNAPSHOTD_CALL_REVERT;
 }
 
-static gboolean
-callIsExclusive(const dispatchCall *call)
-{
-    return callIsRevert(call) || call->kind == VIRTSNAPSHOTD_CALL_DELETE;
-}
-
 /* The end of a call */
 
 static void
@@ -93,7 +98,7 @@ callRelease(dispatchCall *call)
 
     if (callIsRevert(call))
         virtsnapshotdEventsEnd(dispatch->config.events, uuid, call->events);
-    virtsnapshotdJobsRelease(dispatch->jobs, uuid);
+    virtsnapshotdTurnsRelease(dispatch->turns, uuid);
 }
 
 static void
@@ -103,16 +108,14 @@ callReplied(void *opaque)
     dispatchCallFree(opaque);
 }
 
-/* libvirt's deletion or revert has the domain to itself until it is over, or aborted:
- * what was looked up before may not change in between. */
+/* libvirt's deletion or revert has the domain to itself until it is over: what was looked
+ * up before may not change in between. */
 static void
 callForward(dispatchCall *call)
 {
-    virtsnapshotdJobs *jobs = call->dispatch->jobs;
     virNetTaken *taken = g_steal_pointer(&call->taken);
 
     if (call->exclusive) {
-        virtsnapshotdJobsAllowAbort(jobs, call->request.snapshot.uuid);
         virtsnapshotdForwardSend(call->client, taken, callReplied, call);
         return;
     }
@@ -122,23 +125,50 @@ callForward(dispatchCall *call)
 }
 
 static void
-callFinish(dispatchCall *call)
+callReply(dispatchCall *call)
 {
     gboolean reverted = call->exclusive && callIsRevert(call);
-
-    if (call->error)
-        call->reply = remoteErrorEncode(&call->taken->header, call->error_domain,
-                                        call->error);
-    if (!call->reply) {
-        callForward(call);
-        return;
-    }
 
     callRelease(call);
     virNetServerClientReply(call->client, call->reply);
     if (reverted)
         qemuSnapshotRevertPrepare(call->dispatch->config.driver);
     dispatchCallFree(call);
+}
+
+static void
+callRefuse(dispatchCall *call)
+{
+    if (!call->error)
+        g_set_error(&call->error, VIR_SNAP_ERROR, VIR_ERR_INTERNAL_ERROR,
+                    _("the call was not made: nothing has decided whether it may be"));
+    call->reply = remoteErrorEncode(&call->taken->header, call->error_domain,
+                                    call->error);
+    callReply(call);
+}
+
+static void
+callFinish(dispatchCall *call)
+{
+    switch (call->outcome) {
+    case DISPATCH_ANSWER:
+        callReply(call);
+        break;
+    case DISPATCH_PASS_ON:
+        callForward(call);
+        break;
+    case DISPATCH_REFUSE:
+    case DISPATCH_UNDECIDED:
+        callRefuse(call);
+        break;
+    }
+}
+
+static void
+callEnd(dispatchCall *call, dispatchOutcome outcome)
+{
+    call->outcome = outcome;
+    callFinish(call);
 }
 
 /* In a worker */
@@ -153,18 +183,28 @@ callEncodeReply(const dispatchCall *call, xdrproc_t filter, void *ret, GError **
     return virNetMessageEncode(&header, filter, ret, error);
 }
 
-static void
+/* Where there is no reply there is an error. */
+static dispatchOutcome
+workAnswer(dispatchCall *call, GBytes *reply)
+{
+    call->reply = reply;
+    return reply ? DISPATCH_ANSWER : DISPATCH_REFUSE;
+}
+
+static dispatchOutcome
 workRevert(dispatchCall *call)
 {
     qemuSnapshotDriver *driver = call->dispatch->config.driver;
 
-    if (qemuSnapshotRevert(driver, &call->request.snapshot, &call->events, &call->error))
-        call->reply = callEncodeReply(call, NULL, NULL, &call->error);
+    if (!qemuSnapshotRevert(driver, &call->request.snapshot, &call->events, &call->error))
+        return DISPATCH_REFUSE;
+
+    return workAnswer(call, callEncodeReply(call, NULL, NULL, &call->error));
 }
 
 /* An internal snapshot has no overlays that a document or a flag of ours could be about:
  * asked for without, it is gone back to by libvirt. */
-static void
+static dispatchOutcome
 workOwnRevert(dispatchCall *call)
 {
     qemuSnapshotDriver *driver = call->dispatch->config.driver;
@@ -173,22 +213,24 @@ workOwnRevert(dispatchCall *call)
     qemuSnapshotKind kind = QEMU_SNAPSHOT_KIND_EXTERNAL;
 
     if (plain && !qemuSnapshotFindKind(driver, request, &kind, &call->error))
-        return;
+        return DISPATCH_REFUSE;
 
     switch (kind) {
     case QEMU_SNAPSHOT_KIND_INTERNAL:
-        if (qemuSnapshotInternalRevert(driver, request, &call->error))
-            call->reply = callEncodeReply(call, NULL, NULL, &call->error);
-        break;
+        if (!qemuSnapshotInternalRevert(driver, request, &call->error))
+            return DISPATCH_REFUSE;
+        return workAnswer(call, callEncodeReply(call, NULL, NULL, &call->error));
     case QEMU_SNAPSHOT_KIND_ABSENT:
     case QEMU_SNAPSHOT_KIND_EXTERNAL:
-        workRevert(call);
+        return workRevert(call);
     }
+
+    return DISPATCH_UNDECIDED;
 }
 
 /* What isn't there is libvirt's to answer, and so is an internal one that nothing else
  * depends on. What can't be told is nobody's: libvirt would revert without our checks. */
-static void
+static dispatchOutcome
 workLibvirtRevert(dispatchCall *call)
 {
     const virtsnapshotdDispatchConfig *config = &call->dispatch->config;
@@ -196,29 +238,32 @@ workLibvirtRevert(dispatchCall *call)
 
     if (!qemuSnapshotFindKind(config->driver, &call->request.snapshot, &kind,
                               &call->error))
-        return;
+        return DISPATCH_REFUSE;
 
     switch (kind) {
     case QEMU_SNAPSHOT_KIND_ABSENT:
-        break;
+        return DISPATCH_PASS_ON;
     case QEMU_SNAPSHOT_KIND_INTERNAL:
-        qemuSnapshotInternalCheck(config->driver, &call->request.snapshot, &call->error);
-        break;
+        return qemuSnapshotInternalCheck(config->driver, &call->request.snapshot,
+                                         &call->error) ? DISPATCH_PASS_ON :
+            DISPATCH_REFUSE;
     case QEMU_SNAPSHOT_KIND_EXTERNAL:
-        if (!config->revert_by_libvirt ||
-            !qemuSnapshotDriverCanRevertExternal(config->driver))
+        return config->revert_by_libvirt &&
+            qemuSnapshotDriverCanRevertExternal(config->driver) ? DISPATCH_PASS_ON :
             workRevert(call);
     }
+
+    return DISPATCH_UNDECIDED;
 }
 
-static void
+static dispatchOutcome
 workDelete(dispatchCall *call)
 {
-    qemuSnapshotMayDelete(call->dispatch->config.driver, &call->request.snapshot,
-                            &call->error);
+    return qemuSnapshotMayDelete(call->dispatch->config.driver, &call->request.snapshot,
+                                 &call->error) ? DISPATCH_PASS_ON : DISPATCH_REFUSE;
 }
 
-static void
+static dispatchOutcome
 workGetDesc(dispatchCall *call)
 {
     domain_snapshot_get_revert_xml_desc_ret ret = {
@@ -226,10 +271,37 @@ workGetDesc(dispatchCall *call)
                                          &call->request.snapshot, &call->error),
     };
     xdrproc_t filter = (xdrproc_t)xdr_domain_snapshot_get_revert_xml_desc_ret;
+    GBytes *reply =
+        ret.xml ? callEncodeReply(call, filter, &ret, &call->error) : NULL;
 
-    if (ret.xml)
-        call->reply = callEncodeReply(call, filter, &ret, &call->error);
     g_free(ret.xml);
+    return workAnswer(call, reply);
+}
+
+static dispatchOutcome
+workOutcome(dispatchCall *call)
+{
+    switch (call->kind) {
+    case VIRTSNAPSHOTD_CALL_REVERT_XML:
+        return workOwnRevert(call);
+    case VIRTSNAPSHOTD_CALL_REVERT:
+        return workLibvirtRevert(call);
+    case VIRTSNAPSHOTD_CALL_DELETE:
+        return workDelete(call);
+    case VIRTSNAPSHOTD_CALL_GET_DESC:
+        return workGetDesc(call);
+    case VIRTSNAPSHOTD_CALL_OTHER:
+    case VIRTSNAPSHOTD_CALL_GET_JOB_INFO:
+    case VIRTSNAPSHOTD_CALL_DOMAIN:
+    case VIRTSNAPSHOTD_CALL_SNAPSHOT:
+    case VIRTSNAPSHOTD_CALL_XML:
+    case VIRTSNAPSHOTD_CALL_DESTROY:
+    case VIRTSNAPSHOTD_CALL_NEWER:
+        /* no work for a worker */
+        break;
+    }
+
+    return DISPATCH_UNDECIDED;
 }
 
 static gboolean
@@ -246,20 +318,7 @@ work(void *data, void *opaque G_GNUC_UNUSED)
     dispatchCall *call = data;
 
     virSnapTakeOver(call);
-    switch (call->kind) {
-    case VIRTSNAPSHOTD_CALL_REVERT_XML:
-        workOwnRevert(call);
-        break;
-    case VIRTSNAPSHOTD_CALL_REVERT:
-        workLibvirtRevert(call);
-        break;
-    case VIRTSNAPSHOTD_CALL_DELETE:
-        workDelete(call);
-        break;
-    default:
-        workGetDesc(call);
-    }
-
+    call->outcome = workOutcome(call);
     virSnapHandOver(call);
     g_main_context_invoke(NULL, workDone, call);
 }
@@ -290,27 +349,59 @@ callPatient(gboolean granted, void *opaque)
 {
     dispatchCall *call = opaque;
 
-    /* as libvirt's own, so that programs know it */
-    if (!granted) {
-        call->error_domain = VIR_FROM_QEMU;
-        g_set_error(&call->error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_TIMEOUT,
-                    _("Timed out during operation: cannot acquire state change lock "
-                      "(held by monitor=%s)"), "virtsnapshotd");
+    if (granted) {
+        callEnd(call, DISPATCH_PASS_ON);
+        return;
     }
-    callFinish(call);
+
+    /* as libvirt's own, so that programs know it */
+    call->error_domain = VIR_FROM_QEMU;
+    g_set_error(&call->error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_TIMEOUT,
+                _("Timed out during operation: cannot acquire state change lock "
+                  "(held by monitor=%s)"), "virtsnapshotd");
+    callEnd(call, DISPATCH_REFUSE);
 }
 
 static void
 callWait(dispatchCall *call)
 {
-    const unsigned char *uuid = call->request.snapshot.uuid;
-    virtsnapshotdJobKind kind = call->kind == VIRTSNAPSHOTD_CALL_ABORT ?
-        VIRTSNAPSHOTD_JOB_ABORT : VIRTSNAPSHOTD_JOB_PATIENT;
+    virtsnapshotdTurns *turns = call->dispatch->turns;
 
-    if (uuid)
-        virtsnapshotdJobsAdd(call->dispatch->jobs, uuid, kind, callPatient, call);
-    else
-        callFinish(call);
+    switch (call->request.domain) {
+    case VIRTSNAPSHOTD_REQUEST_ONE:
+        virtsnapshotdTurnsAdd(turns, call->request.snapshot.uuid,
+                              VIRTSNAPSHOTD_TURN_PATIENT, callPatient, call);
+        break;
+    case VIRTSNAPSHOTD_REQUEST_ANY:
+        virtsnapshotdTurnsAdd(turns, NULL, VIRTSNAPSHOTD_TURN_ANY, callPatient, call);
+        break;
+    case VIRTSNAPSHOTD_REQUEST_NEW:
+        callEnd(call, DISPATCH_PASS_ON);
+        break;
+    }
+}
+
+/* A destroy never waits. What it does to the domain, even in the middle of a revert, is
+ * what someone wants. */
+static void
+callDestroy(dispatchCall *call)
+{
+    if (call->request.domain == VIRTSNAPSHOTD_REQUEST_ONE)
+        qemuSnapshotDriverNoteDestroy(call->dispatch->config.driver,
+                                      call->request.snapshot.uuid);
+    callEnd(call, DISPATCH_PASS_ON);
+}
+
+/* At once, and not by a worker: all of them may be at what is asked about. */
+static void
+callJobInfo(dispatchCall *call)
+{
+    qemuSnapshotJobs *jobs = qemuSnapshotDriverJobs(call->dispatch->config.driver);
+
+    call->reply = virtsnapshotdJobInfoReply(jobs, &call->taken->header,
+                                            call->request.snapshot.uuid,
+                                            call->request.snapshot.flags, &call->error);
+    callEnd(call, call->reply ? DISPATCH_ANSWER : DISPATCH_REFUSE);
 }
 
 static gboolean
@@ -366,37 +457,82 @@ callCheckDocument(const dispatchCall *call, GError **error)
     return FALSE;
 }
 
+/* What guards data is not to be passed on unseen, and what is ours is not libvirt's. Of
+ * the others it can't be told which domain they change; libvirt refuses those that are
+ * faulty. */
+static gboolean
+callDecode(dispatchCall *call, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (virtsnapshotdRequestDecode(call->kind, call->taken, &call->request, &cause))
+        return TRUE;
+
+    switch (call->kind) {
+    case VIRTSNAPSHOTD_CALL_DOMAIN:
+    case VIRTSNAPSHOTD_CALL_SNAPSHOT:
+    case VIRTSNAPSHOTD_CALL_XML:
+    case VIRTSNAPSHOTD_CALL_DESTROY:
+    case VIRTSNAPSHOTD_CALL_NEWER:
+        call->request.domain = VIRTSNAPSHOTD_REQUEST_ANY;
+        return TRUE;
+    case VIRTSNAPSHOTD_CALL_OTHER:
+    case VIRTSNAPSHOTD_CALL_REVERT_XML:
+    case VIRTSNAPSHOTD_CALL_GET_DESC:
+    case VIRTSNAPSHOTD_CALL_GET_JOB_INFO:
+    case VIRTSNAPSHOTD_CALL_REVERT:
+    case VIRTSNAPSHOTD_CALL_DELETE:
+        break;
+    }
+
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
+}
+
+static void
+callGo(dispatchCall *call)
+{
+    switch (call->kind) {
+    case VIRTSNAPSHOTD_CALL_REVERT_XML:
+    case VIRTSNAPSHOTD_CALL_REVERT:
+    case VIRTSNAPSHOTD_CALL_DELETE:
+        virtsnapshotdTurnsAdd(call->dispatch->turns, call->request.snapshot.uuid,
+                              VIRTSNAPSHOTD_TURN_EXCLUSIVE, callGranted, call);
+        break;
+    case VIRTSNAPSHOTD_CALL_GET_DESC:
+        callWork(call);
+        break;
+    case VIRTSNAPSHOTD_CALL_GET_JOB_INFO:
+        callJobInfo(call);
+        break;
+    case VIRTSNAPSHOTD_CALL_DOMAIN:
+    case VIRTSNAPSHOTD_CALL_SNAPSHOT:
+    case VIRTSNAPSHOTD_CALL_XML:
+    case VIRTSNAPSHOTD_CALL_NEWER:
+        callWait(call);
+        break;
+    case VIRTSNAPSHOTD_CALL_DESTROY:
+        callDestroy(call);
+        break;
+    case VIRTSNAPSHOTD_CALL_OTHER:
+        /* it was to be passed on, and not to be taken */
+        callEnd(call, DISPATCH_UNDECIDED);
+        break;
+    }
+}
+
 static void
 callBegin(dispatchCall *call)
 {
     gboolean own = isOwn(&call->taken->header);
+    gboolean ok = own ? callCheck(call, &call->error) : callFits(call, &call->error);
 
-    if (own ? !callCheck(call, &call->error) : !callFits(call, &call->error)) {
-        callFinish(call);
-        return;
-    }
-
-    /* libvirt has its own words for arguments of its own that can't be decoded */
-    if (!virtsnapshotdRequestDecode(call->kind, call->taken, &call->request,
-                                    own ? &call->error : NULL)) {
-        if (!own)
-            call->kind = VIRTSNAPSHOTD_CALL_OTHER;
-        callFinish(call);
-        return;
-    }
-
-    if (own && !callCheckDocument(call, &call->error)) {
-        callFinish(call);
-        return;
-    }
-
-    if (callIsExclusive(call))
-        virtsnapshotdJobsAdd(call->dispatch->jobs, call->request.snapshot.uuid,
-                             VIRTSNAPSHOTD_JOB_EXCLUSIVE, callGranted, call);
-    else if (own)
-        callWork(call);
+    ok = ok && callDecode(call, &call->error) &&
+        (!own || callCheckDocument(call, &call->error));
+    if (ok)
+        callGo(call);
     else
-        callWait(call);
+        callEnd(call, DISPATCH_REFUSE);
 }
 
 virtsnapshotdDispatch *
@@ -405,7 +541,7 @@ virtsnapshotdDispatchNew(const virtsnapshotdDispatchConfig *config)
     virtsnapshotdDispatch *dispatch = g_new0(virtsnapshotdDispatch, 1);
 
     dispatch->config = *config;
-    dispatch->jobs = virtsnapshotdJobsNew(config->driver);
+    dispatch->turns = virtsnapshotdTurnsNew(config->driver);
     dispatch->workers = g_thread_pool_new(work, dispatch, config->max_workers, FALSE,
                                           NULL);
     return dispatch;
@@ -418,7 +554,7 @@ virtsnapshotdDispatchFree(virtsnapshotdDispatch *dispatch)
         return;
 
     g_thread_pool_free(dispatch->workers, FALSE, TRUE);
-    virtsnapshotdJobsFree(dispatch->jobs);
+    virtsnapshotdTurnsFree(dispatch->turns);
     g_free(dispatch);
 }
 
@@ -448,17 +584,23 @@ virtsnapshotdDispatchDecide(virtsnapshotdDispatch *dispatch, virNetServerClient 
     switch (virtsnapshotdCallFind(header)) {
     case VIRTSNAPSHOTD_CALL_REVERT:
     case VIRTSNAPSHOTD_CALL_DELETE:
+    case VIRTSNAPSHOTD_CALL_REVERT_XML:
+    case VIRTSNAPSHOTD_CALL_GET_DESC:
+    case VIRTSNAPSHOTD_CALL_GET_JOB_INFO:
         return payload_len <= PAYLOAD_MAX ? VIR_NET_CHANNEL_TAKE : VIR_NET_CHANNEL_SKIP;
     case VIRTSNAPSHOTD_CALL_DOMAIN:
-    case VIRTSNAPSHOTD_CALL_ABORT:
     case VIRTSNAPSHOTD_CALL_SNAPSHOT:
     case VIRTSNAPSHOTD_CALL_XML:
+    case VIRTSNAPSHOTD_CALL_DESTROY:
+    case VIRTSNAPSHOTD_CALL_NEWER:
         return payload_len <= PAYLOAD_MAX &&
             qemuSnapshotDriverHasLocks(dispatch->config.driver) ?
-            VIR_NET_CHANNEL_TAKE : verdict;
-    default:
-        return verdict;
+            VIR_NET_CHANNEL_TAKE : VIR_NET_CHANNEL_PASS;
+    case VIRTSNAPSHOTD_CALL_OTHER:
+        return VIR_NET_CHANNEL_PASS;
     }
+
+    return VIR_NET_CHANNEL_SKIP;
 }
 
 void

@@ -3,10 +3,14 @@
  * virtsnapshotd_procedures.c: which calls are not simply passed on
  *
  * Facts of libvirt's protocol, whose numbers never change: the calls that change a
- * domain, up to libvirt 11.3. Not among them are those that only read, those that open
- * a console or a display, and those that bring a domain in from elsewhere, whose name
- * is in a file or comes later (restore, the receiving end of a migration). libvirt's
- * own locks are behind all of them.
+ * domain, up to libvirt 12.8. Not among them are those that only read, those that open
+ * a console or a display, those that end what libvirt is doing with a domain, which is
+ * never to wait, and those that bring a domain in from elsewhere, whose name is in a
+ * file or comes later (restore, the receiving end of a migration). libvirt's own locks
+ * are behind all of them.
+ *
+ * Of a procedure behind the last that is known nothing can be told, not even whether it
+ * changes a domain: it is not taken for one that doesn't.
  */
 
 #include "config.h"
@@ -20,7 +24,7 @@ static const guint8 remote_calls[] = {
     [9] = VIRTSNAPSHOTD_CALL_DOMAIN,        /* DOMAIN_CREATE */
     [10] = VIRTSNAPSHOTD_CALL_XML,          /* DOMAIN_CREATE_XML */
     [11] = VIRTSNAPSHOTD_CALL_XML,          /* DOMAIN_DEFINE_XML */
-    [12] = VIRTSNAPSHOTD_CALL_ABORT,        /* DOMAIN_DESTROY */
+    [12] = VIRTSNAPSHOTD_CALL_DESTROY,      /* DOMAIN_DESTROY */
     [13] = VIRTSNAPSHOTD_CALL_DOMAIN,       /* DOMAIN_DETACH_DEVICE */
     [26] = VIRTSNAPSHOTD_CALL_DOMAIN,       /* DOMAIN_PIN_VCPU */
     [27] = VIRTSNAPSHOTD_CALL_DOMAIN,       /* DOMAIN_REBOOT */
@@ -38,7 +42,6 @@ static const guint8 remote_calls[] = {
     [62] = VIRTSNAPSHOTD_CALL_DOMAIN,       /* DOMAIN_MIGRATE_PERFORM */
     [160] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_ATTACH_DEVICE_FLAGS */
     [161] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_DETACH_DEVICE_FLAGS */
-    [164] = VIRTSNAPSHOTD_CALL_ABORT,       /* DOMAIN_ABORT_JOB */
     [166] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MIGRATE_SET_MAX_DOWNTIME */
     [174] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_UPDATE_DEVICE_FLAGS */
     [182] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MANAGED_SAVE */
@@ -61,7 +64,7 @@ static const guint8 remote_calls[] = {
     [226] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SEND_KEY */
     [231] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_UNDEFINE_FLAGS */
     [232] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SAVE_FLAGS */
-    [234] = VIRTSNAPSHOTD_CALL_ABORT,       /* DOMAIN_DESTROY_FLAGS */
+    [234] = VIRTSNAPSHOTD_CALL_DESTROY,     /* DOMAIN_DESTROY_FLAGS */
     [237] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_BLOCK_JOB_ABORT */
     [239] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_BLOCK_JOB_SET_SPEED */
     [240] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_BLOCK_PULL */
@@ -114,23 +117,24 @@ static const guint8 remote_calls[] = {
     [427] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_START_DIRTY_RATE_CALC */
     [439] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SET_LAUNCH_SECURITY_STATE */
     [440] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SAVE_PARAMS */
-    [442] = VIRTSNAPSHOTD_CALL_ABORT,       /* DOMAIN_ABORT_JOB_FLAGS */
     [443] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_FD_ASSOCIATE */
     [448] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_GRAPHICS_RELOAD */
     [450] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SET_AUTOSTART_ONCE */
     [451] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_SET_THROTTLE_GROUP */
     [452] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_DEL_THROTTLE_GROUP */
+    [456] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_ANNOUNCE_INTERFACE, the last */
 };
 
 static const guint8 snapshot_calls[] = {
     [DOMAIN_REVERT_TO_SNAPSHOT_XML] = VIRTSNAPSHOTD_CALL_REVERT_XML,
     [DOMAIN_SNAPSHOT_GET_REVERT_XML_DESC] = VIRTSNAPSHOTD_CALL_GET_DESC,
+    [DOMAIN_SNAPSHOT_GET_JOB_INFO] = VIRTSNAPSHOTD_CALL_GET_JOB_INFO,
 };
 
 static const guint8 qemu_calls[] = {
     [1] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MONITOR_COMMAND */
     [3] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_AGENT_COMMAND */
-    [7] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MONITOR_COMMAND_WITH_FILES */
+    [7] = VIRTSNAPSHOTD_CALL_DOMAIN,      /* DOMAIN_MONITOR_COMMAND_WITH_FILES, the last */
 };
 
 typedef struct _callProgram callProgram;
@@ -139,14 +143,16 @@ struct _callProgram {
     guint32 version;
     const guint8 *calls;
     gsize n_calls;
+    virtsnapshotdCall unknown;   /* what one that is not in the list is */
 };
 
 static const callProgram programs[] = {
     { REMOTE_PROGRAM, REMOTE_PROTOCOL_VERSION, remote_calls,
-      G_N_ELEMENTS(remote_calls) },
-    { QEMU_PROGRAM, QEMU_PROTOCOL_VERSION, qemu_calls, G_N_ELEMENTS(qemu_calls) },
+      G_N_ELEMENTS(remote_calls), VIRTSNAPSHOTD_CALL_NEWER },
+    { QEMU_PROGRAM, QEMU_PROTOCOL_VERSION, qemu_calls, G_N_ELEMENTS(qemu_calls),
+      VIRTSNAPSHOTD_CALL_NEWER },
     { DOMAIN_SNAPSHOT_PROGRAM, DOMAIN_SNAPSHOT_PROTOCOL_VERSION, snapshot_calls,
-      G_N_ELEMENTS(snapshot_calls) },
+      G_N_ELEMENTS(snapshot_calls), VIRTSNAPSHOTD_CALL_OTHER },
 };
 
 virtsnapshotdCall
@@ -156,10 +162,11 @@ virtsnapshotdCallFind(const virNetMessageHeader *header)
         return VIRTSNAPSHOTD_CALL_OTHER;
 
     for (gsize i = 0; i < G_N_ELEMENTS(programs); i++) {
-        if (programs[i].program == header->program &&
-            programs[i].version == header->version &&
-            header->procedure < programs[i].n_calls)
-            return programs[i].calls[header->procedure];
+        if (programs[i].program != header->program)
+            continue;
+        return programs[i].version == header->version &&
+            header->procedure < programs[i].n_calls ?
+            programs[i].calls[header->procedure] : programs[i].unknown;
     }
 
     return VIRTSNAPSHOTD_CALL_OTHER;

@@ -8,11 +8,12 @@
 #include "virnetmessage.h"
 
 typedef enum {
-    VIRTSNAPSHOTD_CALL_OTHER = 0,
+    VIRTSNAPSHOTD_CALL_OTHER = 0, /* not known to change a domain */
 
     /* of DOMAIN_SNAPSHOT_PROGRAM */
     VIRTSNAPSHOTD_CALL_REVERT_XML,
     VIRTSNAPSHOTD_CALL_GET_DESC,
+    VIRTSNAPSHOTD_CALL_GET_JOB_INFO,
 
     /* of libvirt's programs */
     VIRTSNAPSHOTD_CALL_REVERT,
@@ -20,9 +21,9 @@ typedef enum {
     VIRTSNAPSHOTD_CALL_DOMAIN,    /* changes the domain that is its first argument */
     VIRTSNAPSHOTD_CALL_SNAPSHOT,  /* that of the snapshot or checkpoint that is */
     VIRTSNAPSHOTD_CALL_XML,       /* that which the XML that is describes */
-    VIRTSNAPSHOTD_CALL_ABORT,     /* ends a domain, or what libvirt is doing with it */
+    VIRTSNAPSHOTD_CALL_DESTROY,   /* ends the domain that is its first argument */
+    VIRTSNAPSHOTD_CALL_NEWER,     /* may change any domain: it came after the list */
 } virtsnapshotdCall;
 
-/* OTHER for what is no call, too. A procedure of libvirt's that is newer than this
- * list is taken for one that changes nothing. */
+/* OTHER for what is no call, and for programs that libvirt has not got, too. */
 virtsnapshotdCall virtsnapshotdCallFind(const virNetMessageHeader *header);

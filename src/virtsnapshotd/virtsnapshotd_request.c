@@ -66,16 +66,36 @@ parseUUID(const char *text, char *ret_uuid)
     return TRUE;
 }
 
-/* What libvirt can't read either is left to it. */
 static void
-requestReadXML(const char *xml, virtsnapshotdRequest *request)
+requestSetDomain(virtsnapshotdRequest *request)
 {
-    remote_nonnull_domain *dom = &request->args.snap.dom;
-    g_autoptr(xmlDoc) doc = virSnapXMLParse(xml, "domain", _("domain definition"), NULL);
-    g_autofree char *uuid = doc ? virDomainDefGetText(doc, "uuid") : NULL;
+    const domain_revert_to_snapshot_xml_args *args = &request->args;
 
-    if (uuid && parseUUID(uuid, dom->uuid))
-        request->snapshot.uuid = (const unsigned char *)dom->uuid;
+    request->domain = VIRTSNAPSHOTD_REQUEST_ONE;
+    request->snapshot = (qemuSnapshotRequest) {
+        .domain = args->snap.dom.name,
+        .uuid = (const unsigned char *)args->snap.dom.uuid,
+        .snapshot = args->snap.name,
+        .xml = args->xml ? *args->xml : NULL,
+        .flags = args->flags,
+    };
+}
+
+/* A document that we can't read, or a UUID in it, libvirt may be able to. */
+static gboolean
+requestReadXML(const char *xml, virtsnapshotdRequest *request, GError **error)
+{
+    g_autoptr(xmlDoc) doc = virSnapXMLParse(xml, "domain", _("domain definition"), error);
+    g_autofree char *uuid = NULL;
+
+    if (!doc)
+        return FALSE;
+
+    if (!(uuid = virDomainDefGetText(doc, "uuid")))
+        request->domain = VIRTSNAPSHOTD_REQUEST_NEW;
+    else if (parseUUID(uuid, request->args.snap.dom.uuid))
+        requestSetDomain(request);
+    return TRUE;
 }
 
 static gboolean
@@ -84,11 +104,27 @@ requestDecodeXML(const guint8 *bytes, gsize len, virtsnapshotdRequest *request,
 {
     xdrproc_t filter = (xdrproc_t)xdr_remote_nonnull_string;
     remote_nonnull_string xml = NULL;
-    gboolean ok = virNetMessageDecodeStart(bytes, len, filter, &xml, error);
+    gboolean ok = virNetMessageDecodeStart(bytes, len, filter, &xml, error) &&
+        requestReadXML(xml, request, error);
 
-    if (ok)
-        requestReadXML(xml, request);
     xdr_free(filter, (char *)&xml);
+    return ok;
+}
+
+static gboolean
+requestDecodeJobInfo(const guint8 *bytes, gsize len, virtsnapshotdRequest *request,
+                     GError **error)
+{
+    xdrproc_t filter = (xdrproc_t)xdr_domain_snapshot_get_job_info_args;
+    domain_snapshot_get_job_info_args args = { 0 };
+    gboolean ok = virNetMessageDecodePayload(bytes, len, filter, &args, error);
+
+    if (ok) {
+        request->args.snap.dom = args.dom;
+        request->args.flags = args.flags;
+        memset(&args, 0, sizeof(args));
+    }
+    xdr_free(filter, (char *)&args);
     return ok;
 }
 
@@ -103,6 +139,8 @@ requestDecodeArgs(virtsnapshotdCall call, const guint8 *bytes, gsize len,
     case VIRTSNAPSHOTD_CALL_GET_DESC:
         return virNetMessageDecodePayload(
             bytes, len, (xdrproc_t)xdr_domain_revert_to_snapshot_xml_args, args, error);
+    case VIRTSNAPSHOTD_CALL_GET_JOB_INFO:
+        return requestDecodeJobInfo(bytes, len, request, error);
     case VIRTSNAPSHOTD_CALL_REVERT:
     case VIRTSNAPSHOTD_CALL_DELETE:
         return requestDecodeSnapshot(bytes, len, request, error);
@@ -110,10 +148,19 @@ requestDecodeArgs(virtsnapshotdCall call, const guint8 *bytes, gsize len,
         return virNetMessageDecodeStart(bytes, len,
                                   (xdrproc_t)xdr_remote_nonnull_domain_snapshot,
                                   &args->snap, error);
-    default:
+    case VIRTSNAPSHOTD_CALL_DOMAIN:
+    case VIRTSNAPSHOTD_CALL_DESTROY:
         return virNetMessageDecodeStart(bytes, len, (xdrproc_t)xdr_remote_nonnull_domain,
                                   &args->snap.dom, error);
+    case VIRTSNAPSHOTD_CALL_XML:
+    case VIRTSNAPSHOTD_CALL_NEWER:
+    case VIRTSNAPSHOTD_CALL_OTHER:
+        break;
     }
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_INTERNAL_ERROR,
+                _("it is not known what the arguments of such a call are"));
+    return FALSE;
 }
 
 gboolean
@@ -122,7 +169,6 @@ virtsnapshotdRequestDecode(virtsnapshotdCall call, const virNetTaken *taken,
 {
     const guint8 *bytes = taken->bytes->data + taken->head_len;
     gsize len = taken->bytes->len - taken->head_len;
-    domain_revert_to_snapshot_xml_args *args = &request->args;
 
     if (call == VIRTSNAPSHOTD_CALL_XML)
         return requestDecodeXML(bytes, len, request, error);
@@ -130,12 +176,6 @@ virtsnapshotdRequestDecode(virtsnapshotdCall call, const virNetTaken *taken,
     if (!requestDecodeArgs(call, bytes, len, request, error))
         return FALSE;
 
-    request->snapshot = (qemuSnapshotRequest) {
-        .domain = args->snap.dom.name,
-        .uuid = (const unsigned char *)args->snap.dom.uuid,
-        .snapshot = args->snap.name,
-        .xml = args->xml ? *args->xml : NULL,
-        .flags = args->flags,
-    };
+    requestSetDomain(request);
     return TRUE;
 }

@@ -47,10 +47,10 @@ socketsMode(const char *perms)
 
 static gboolean
 socketsListen(virNetServer *server, const virtsnapshotdConfig *config,
-              gboolean privileged, GError **error)
+              const char *run_dir, gboolean privileged, GError **error)
 {
-    g_autofree char *rw = virSnapPathsSocket(privileged, FALSE);
-    g_autofree char *ro = virSnapPathsSocket(privileged, TRUE);
+    g_autofree char *rw = virSnapPathsSocketIn(run_dir, FALSE);
+    g_autofree char *ro = virSnapPathsSocketIn(run_dir, TRUE);
     gid_t gid;
 
     if (!privileged)
@@ -100,11 +100,11 @@ socketsTake(virNetServer *server, const virtsnapshotdBackend *backend, int n_soc
 
 gboolean
 virtsnapshotdSocketsOpen(virNetServer *server, const virtsnapshotdConfig *config,
-                         const virtsnapshotdBackend *backend, gboolean privileged,
-                         GError **error)
+                         const virtsnapshotdBackend *backend, const char *run_dir,
+                         gboolean privileged, GError **error)
 {
     int n_sockets = sd_listen_fds(1);
 
     return n_sockets > 0 ? socketsTake(server, backend, n_sockets, error) :
-        socketsListen(server, config, privileged, error);
+        socketsListen(server, config, run_dir, privileged, error);
 }

@@ -13,4 +13,5 @@
 gboolean virtsnapshotdSocketsOpen(virNetServer *server,
                                   const virtsnapshotdConfig *config,
                                   const virtsnapshotdBackend *backend,
-                                  gboolean privileged, GError **error);
+                                  const char *run_dir, gboolean privileged,
+                                  GError **error);

@@ -197,9 +197,66 @@ def test_suspend_waits(host):
     assert vm.paused and vm.data() == [RED, RED]
 
 
-def test_destroy_waits(host):
-    vm = change_waits(host, lambda conn, vm: front_domain(conn, vm).destroy())
-    assert not vm.active and vm.data() == [RED, RED]
+def test_destroy_does_not_wait(host):
+    """The revert, which was to stop it, finds it off and goes on."""
+    vm = two_snapshots(host)
+    with Gate(host) as gate, host.front() as conn:
+        call = gate.hold(vm, RUNNING)
+        front_domain(conn, vm).destroy()
+        assert call.is_alive() and not vm.active
+        result = gate.end(call)
+    assert result.ok, result
+    assert vm.running and vm.data() == [RED, RED]
+
+
+def test_abort_does_not_wait(host):
+    """Of what libvirt does with the domain, which is nothing."""
+    vm = two_snapshots(host)
+    with Gate(host) as gate, host.front() as conn:
+        call = gate.hold(vm, RUNNING)
+        error = raised(front_domain(conn, vm).abortJob)
+        assert error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID, error
+        assert call.is_alive()
+        assert gate.end(call).ok
+
+
+def ask_newer(client, serial):
+    """A procedure that no libvirt has yet."""
+    client.sendall(message(program=REMOTE_PROGRAM, procedure=100000, serial=serial))
+
+
+def test_newer_procedure_waits_for_all(host):
+    """It may change any domain. Nobody waits for it."""
+    vm, other = two_snapshots(host), two_snapshots(host)
+    with Gate(host) as gate, connect(host) as client, connect(host) as second:
+        ask_newer(client, 4)
+        assert receive(client)[:2] == (4, 1)
+        call = gate.hold(vm, RUNNING)
+        ask_newer(client, 5)
+        # what libvirt answers goes on meanwhile, and so do changes of others
+        second.sendall(message(program=REMOTE_PROGRAM, procedure=1, serial=6))
+        assert receive(second)[0] == 6
+        with host.front() as conn:
+            front_domain(conn, other).suspend()
+        client.setblocking(False)
+        try:
+            raise AssertionError(f'it was answered: {client.recv(1)}')
+        except BlockingIOError:
+            client.settimeout(20)
+        gate.open()
+        assert receive(client)[:2] == (5, 1)
+        call.join()
+        assert call.result.ok, call.result
+
+
+def test_deletion_that_cannot_be_decoded(host):
+    """It can't be looked at, and so libvirt does not get it."""
+    with connect(host) as client:
+        for procedure in (192, 193):
+            client.sendall(message(program=REMOTE_PROGRAM, procedure=procedure,
+                                   payload=b'\0\0\0\5sn', serial=procedure))
+            serial, status, payload = receive(client)
+            assert (serial, status) == (procedure, 1) and b"can't be decoded" in payload
 
 
 def test_definition_waits(host):

@@ -61,6 +61,15 @@ class Subject:
     def save(self):
         self.vm.dom.managedSave()
 
+    def destroy_through_the_front(self):
+        """Which does not wait; it is off by then, or is to be."""
+        with self.host.front() as conn:
+            try:
+                conn.lookupByName(self.vm.name).destroy()
+            except libvirt.libvirtError as error:
+                assert 'not running' in error.get_error_message(), error
+        self.redefine()
+
     def act(self, name):
         """What libvirt refuses at that moment has not happened."""
         try:
@@ -123,6 +132,19 @@ def make(running, action):
                          f'{"done" if result.ok else result.message[:150]}')
             host.remove_vms()
     return test
+
+
+def test_destroy_through_the_front_is_not_undone(host):
+    """Of a revert that fails after it: the domain does not come back by itself."""
+    host.env['VIRTSNAPSHOTD_FAULT'] = str(host.tmp / 'fault')
+    host.snapshotd.restart()
+    for step in ('stop', 'switch', 'define'):
+        result = interfere(host, True, step, 'destroy_through_the_front')
+        assert not result.ok and 'is left off' in result.message, result
+        vm = host.vms[-1]
+        vm.refresh()
+        assert not vm.active and vm.data() == [GREEN, GREEN]
+        host.remove_vms()
 
 
 for act in ('destroy', 'take_snapshot', 'delete_snapshot', 'delete_target', 'redefine',

@@ -15,6 +15,7 @@ import xml.etree.ElementTree as ET
 import libvirt
 
 import tap
+from gate import Gate
 from refusal import (BLUE, KEEP_CURRENT, RED, REUSE_EXT, RUNNING, VALIDATE, check_refused,
                      document, two_snapshots)
 
@@ -179,6 +180,71 @@ def test_read_only_connection(host):
                                  flags), DENIED)
         assert vm.path('a.snap1-1') in libvirt_snapshot.snapshotGetRevertXMLDesc(snapshot)
     vm.assert_unchanged(before)
+
+
+# What is done, and was
+
+def job_info(vm, flags=0):
+    return libvirt_snapshot.snapshotJobInfo(vm.dom, flags)
+
+
+COMPLETED = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED
+
+
+def test_job_info_of_a_revert(host):
+    vm = two_snapshots(host, running=False)
+    assert job_info(vm) == {} and job_info(vm, COMPLETED) == {}
+    with Gate(host) as gate:
+        call = gate.hold(vm, RUNNING)
+        # the gate belongs to a daemon that was started for it
+        info = job_info(vm)
+        assert info.pop('time_elapsed') >= 0
+        assert info == {'operation': 'revert', 'domain': vm.name, 'snapshot': 'snap1',
+                        'step': 'create', 'done': 0, 'total': 2, 'unit': 'disks'}, info
+        assert job_info(vm, COMPLETED) == {}
+        assert gate.end(call).ok
+        assert job_info(vm) == {}
+        info = job_info(vm, COMPLETED)
+    assert info.pop('time_elapsed') > 0
+    assert info == {'operation': 'revert', 'domain': vm.name, 'snapshot': 'snap1',
+                    'step': 'clear', 'done': 2, 'total': 2, 'unit': 'disks',
+                    'success': True}, info
+
+
+def test_job_info_of_a_failure(host):
+    vm = two_snapshots(host, running=False)
+    os.unlink(vm.base['vda'])
+    error = Raised(libvirt_snapshot.revertToSnapshotXML, lookup(vm))
+    with contextlib.closing(libvirt.openReadOnly(host.uri)) as conn:
+        info = libvirt_snapshot.snapshotJobInfo(conn.lookupByName(vm.name), COMPLETED)
+    assert info['success'] is False and info['step'] == 'plan', info
+    assert info['errmsg'] in error.message, (info, error.message)
+
+
+def test_job_info_has_warnings(host):
+    """Each time the same, as it is not used up; and virsh has them on standard error."""
+    vm = two_snapshots(host, running=False)
+    left = vm.file('vda')
+    other = host.vm(disks=1)
+    host.conn.defineXML(other.xml().replace(other.base['vda'], left))
+    done = host.virsh('-c', host.uri, 'snapshot-revert', vm.name, 'snap1')
+    assert done.ok, done
+    for _ in range(2):
+        info = job_info(vm, COMPLETED)
+        assert info['success'] and left in info['warning.0'], info
+        assert 'warning.1' not in info, info
+    assert done.err == f"warning: {info['warning.0']}\n", done.err
+    other.refresh()
+    host.conn.defineXML(other.xml().replace(left, vm.file('vda')))
+    done = host.virsh('-q', '-c', host.uri, 'snapshot-revert', vm.name, 'snap2')
+    assert done.ok and not done.err and not done.out, done
+    assert 'warning.0' in job_info(vm, COMPLETED)
+
+
+def test_job_info_refused(host):
+    vm = two_snapshots(host, running=False)
+    check_refused(Raised(job_info, vm, 1 << 20), libvirt.VIR_ERR_INVALID_ARG, '0x100000')
+    check_raises(TypeError, libvirt_snapshot.snapshotJobInfo, lookup(vm))
 
 
 def test_each_thread_has_its_own_error(host):

@@ -65,6 +65,29 @@ addEncoded(GString *text, const char *name, const virNetMessageHeader *header,
     addLine(text, name, message);
 }
 
+/* One of each type that this wire has. */
+static void
+addJobInfo(GString *text, virNetMessageHeader *header, const remote_nonnull_domain *dom)
+{
+    domain_snapshot_get_job_info_args args = { .dom = *dom, .flags = 1 };
+    remote_typed_param params[] = {
+        { (char *)"ll", { 3, { .l = -2 } } },
+        { (char *)"time_elapsed", { 4, { .ul = 0x123456789 } } },
+        { (char *)"success", { 6, { .b = 1 } } },
+        { (char *)"operation", { 7, { .s = (char *)"revert" } } },
+    };
+    domain_snapshot_get_job_info_ret ret = {
+        .params = { G_N_ELEMENTS(params), params },
+    };
+
+    header->procedure = DOMAIN_SNAPSHOT_GET_JOB_INFO;
+    header->type = VIR_NET_CALL;
+    addEncoded(text, "job-info", header, xdr_domain_snapshot_get_job_info_args, &args);
+    header->type = VIR_NET_REPLY;
+    addEncoded(text, "job-info-reply", header, xdr_domain_snapshot_get_job_info_ret,
+               &ret);
+}
+
 static void
 testGolden(void)
 {
@@ -90,6 +113,7 @@ testGolden(void)
     header.procedure = DOMAIN_SNAPSHOT_GET_REVERT_XML_DESC;
     addEncoded(text, "desc-reply", &header,
                xdr_domain_snapshot_get_revert_xml_desc_ret, &ret);
+    addJobInfo(text, &header, &args.snap.dom);
 
     if (g_strcmp0(g_getenv("VIR_TEST_REGENERATE_OUTPUT"), "1") == 0)
         g_assert_true(g_file_set_contents(path, text->str, -1, NULL));

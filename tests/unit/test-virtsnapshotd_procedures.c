@@ -25,31 +25,57 @@ checkRemote(const guint32 *procedures, gsize n, virtsnapshotdCall expected)
         g_assert_cmpint(find(REMOTE_PROGRAM, procedures[i], VIR_NET_CALL), ==, expected);
 }
 
-/* some of each time, and the last of libvirt 11.3 */
+/* some of each time, and the last of libvirt 12.8 */
 static void
 testDomain(void)
 {
-    const guint32 procedures[] = { 8, 34, 166, 207, 264, 300, 366, 402, 448, 450, 451, 452 };
+    const guint32 procedures[] = { 8, 34, 166, 207, 264, 300, 366, 402, 448, 450, 451, 452,
+                                   456 };
 
     checkRemote(procedures, G_N_ELEMENTS(procedures), VIRTSNAPSHOTD_CALL_DOMAIN);
 }
 
-/* what libvirt's deletion of a snapshot does not keep waiting */
 static void
-testAbort(void)
+testDestroy(void)
 {
-    const guint32 procedures[] = { 12, 164, 234, 442 };
+    const guint32 procedures[] = { 12, 234 };
 
-    checkRemote(procedures, G_N_ELEMENTS(procedures), VIRTSNAPSHOTD_CALL_ABORT);
+    checkRemote(procedures, G_N_ELEMENTS(procedures), VIRTSNAPSHOTD_CALL_DESTROY);
 }
 
-/* those that read, those of other objects, and what may come yet */
+/* those that read, those of other objects, events, and what ends a job of libvirt's */
 static void
 testOther(void)
 {
-    const guint32 procedures[] = { 0, 1, 14, 16, 42, 165, 299, 365, 449, 453, G_MAXUINT32 };
+    const guint32 procedures[] = { 0, 1, 14, 16, 42, 164, 165, 299, 365, 442, 449, 453,
+                                   454, 455 };
 
     checkRemote(procedures, G_N_ELEMENTS(procedures), VIRTSNAPSHOTD_CALL_OTHER);
+}
+
+/* what may come yet, of libvirt's programs alone */
+static void
+testNewer(void)
+{
+    const guint32 procedures[] = { 457, 1000, G_MAXUINT32 };
+
+    checkRemote(procedures, G_N_ELEMENTS(procedures), VIRTSNAPSHOTD_CALL_NEWER);
+    g_assert_cmpint(find(QEMU_PROGRAM, 8, VIR_NET_CALL), ==, VIRTSNAPSHOTD_CALL_NEWER);
+    g_assert_cmpint(find(QEMU_PROGRAM, 8, VIR_NET_MESSAGE), ==, VIRTSNAPSHOTD_CALL_OTHER);
+    g_assert_cmpint(find(1, 457, VIR_NET_CALL), ==, VIRTSNAPSHOTD_CALL_OTHER);
+}
+
+/* a version of a program that nobody knows, too */
+static void
+testVersion(void)
+{
+    virNetMessageHeader header = {
+        .program = REMOTE_PROGRAM, .version = 2, .procedure = 34, .type = VIR_NET_CALL,
+    };
+
+    g_assert_cmpint(virtsnapshotdCallFind(&header), ==, VIRTSNAPSHOTD_CALL_NEWER);
+    header.program = DOMAIN_SNAPSHOT_PROGRAM;
+    g_assert_cmpint(virtsnapshotdCallFind(&header), ==, VIRTSNAPSHOTD_CALL_OTHER);
 }
 
 static void
@@ -70,6 +96,10 @@ testPrograms(void)
                     VIRTSNAPSHOTD_CALL_REVERT_XML);
     g_assert_cmpint(find(DOMAIN_SNAPSHOT_PROGRAM, 2, VIR_NET_CALL), ==,
                     VIRTSNAPSHOTD_CALL_GET_DESC);
+    g_assert_cmpint(find(DOMAIN_SNAPSHOT_PROGRAM, 3, VIR_NET_CALL), ==,
+                    VIRTSNAPSHOTD_CALL_OTHER);
+    g_assert_cmpint(find(DOMAIN_SNAPSHOT_PROGRAM, 5, VIR_NET_CALL), ==,
+                    VIRTSNAPSHOTD_CALL_GET_JOB_INFO);
 }
 
 int
@@ -77,8 +107,10 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/virtsnapshotd_procedures/domain", testDomain);
-    g_test_add_func("/virtsnapshotd_procedures/abort", testAbort);
+    g_test_add_func("/virtsnapshotd_procedures/destroy", testDestroy);
     g_test_add_func("/virtsnapshotd_procedures/other", testOther);
+    g_test_add_func("/virtsnapshotd_procedures/newer", testNewer);
+    g_test_add_func("/virtsnapshotd_procedures/version", testVersion);
     g_test_add_func("/virtsnapshotd_procedures/no-call", testNoCall);
     g_test_add_func("/virtsnapshotd_procedures/programs", testPrograms);
     return g_test_run();

@@ -22,6 +22,7 @@
 struct _qemuSnapshotDriver {
     char *backend_uri;
     qemuStorageSpare *spare;
+    qemuSnapshotJobs *jobs;
     unsigned int storage_daemon_timeout;
     char *state_folder;
     char *definitions;        /* libvirt's folder of them */
@@ -34,7 +35,7 @@ struct _qemuSnapshotDriver {
 
     GMutex lock;              /* never held for long */
     GCond unlocked;
-    GHashTable *locked;       /* set of UUID strings */
+    GHashTable *locked;       /* UUID string -> whether the domain was destroyed */
     void (*on_unlock)(void *opaque);
     void *on_unlock_opaque;
 };
@@ -56,6 +57,7 @@ qemuSnapshotDriverNew(const char *backend_uri, const char *storage_daemon,
 
     driver->backend_uri = g_strdup(backend_uri);
     driver->spare = qemuStorageSpareNew(storage_daemon, SPARE_SECONDS);
+    driver->jobs = qemuSnapshotJobsNew();
     driver->storage_daemon_timeout = storage_daemon_timeout;
     driver->state_folder = g_strdup(state_folder);
     driver->definitions = g_strdup(libvirt_folders->definitions);
@@ -81,6 +83,7 @@ qemuSnapshotDriverFree(qemuSnapshotDriver *driver)
 
     if (driver->conn)
         virConnectClose(driver->conn);
+    qemuSnapshotJobsFree(driver->jobs);
     qemuStorageSpareFree(driver->spare);
     g_hash_table_unref(driver->locked);
     g_cond_clear(&driver->unlocked);
@@ -99,6 +102,12 @@ qemuStorageSpare *
 qemuSnapshotDriverStorageSpare(const qemuSnapshotDriver *driver)
 {
     return driver->spare;
+}
+
+qemuSnapshotJobs *
+qemuSnapshotDriverJobs(const qemuSnapshotDriver *driver)
+{
+    return driver->jobs;
 }
 
 unsigned int
@@ -227,7 +236,7 @@ qemuSnapshotDriverLock(qemuSnapshotDriver *driver, const unsigned char *uuid)
 
     while (g_hash_table_contains(driver->locked, text))
         virSnapCondWait(&driver->unlocked, &driver->lock, 0);
-    g_hash_table_add(driver->locked, text);
+    g_hash_table_insert(driver->locked, text, GINT_TO_POINTER(FALSE));
 }
 
 gboolean
@@ -239,7 +248,7 @@ qemuSnapshotDriverTryLock(qemuSnapshotDriver *driver, const unsigned char *uuid)
     if (g_hash_table_contains(driver->locked, text))
         return FALSE;
 
-    g_hash_table_add(driver->locked, g_steal_pointer(&text));
+    g_hash_table_insert(driver->locked, g_steal_pointer(&text), GINT_TO_POINTER(FALSE));
     return TRUE;
 }
 
@@ -258,6 +267,27 @@ qemuSnapshotDriverHasLocks(qemuSnapshotDriver *driver)
     g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&driver->lock);
 
     return g_hash_table_size(driver->locked) > 0;
+}
+
+void
+qemuSnapshotDriverNoteDestroy(qemuSnapshotDriver *driver, const unsigned char *uuid)
+{
+    g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&driver->lock);
+    char *text = qemuSnapshotDriverFormatUUID(uuid);
+
+    if (g_hash_table_contains(driver->locked, text))
+        g_hash_table_replace(driver->locked, text, GINT_TO_POINTER(TRUE));
+    else
+        g_free(text);
+}
+
+gboolean
+qemuSnapshotDriverWasDestroyed(qemuSnapshotDriver *driver, const unsigned char *uuid)
+{
+    g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&driver->lock);
+    g_autofree char *text = qemuSnapshotDriverFormatUUID(uuid);
+
+    return GPOINTER_TO_INT(g_hash_table_lookup(driver->locked, text));
 }
 
 void

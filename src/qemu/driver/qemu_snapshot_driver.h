@@ -9,6 +9,7 @@
 #include <libvirt/libvirt.h>
 
 #include "qemu_holders_read.h"
+#include "qemu_snapshot_job.h"
 #include "qemu_storage_spare.h"
 #include "virsnaplibvirt.h"
 
@@ -24,6 +25,7 @@ void qemuSnapshotDriverFree(qemuSnapshotDriver *driver);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotDriver, qemuSnapshotDriverFree)
 
 qemuStorageSpare *qemuSnapshotDriverStorageSpare(const qemuSnapshotDriver *driver);
+qemuSnapshotJobs *qemuSnapshotDriverJobs(const qemuSnapshotDriver *driver);
 unsigned int qemuSnapshotDriverStorageTimeout(const qemuSnapshotDriver *driver);
 
 /* Who stands on which image is found out by it. */
@@ -66,6 +68,15 @@ gboolean qemuSnapshotDriverIsLocked(qemuSnapshotDriver *driver,
                                     const unsigned char *uuid);
 /* Of any domain. */
 gboolean qemuSnapshotDriverHasLocks(qemuSnapshotDriver *driver);
+
+/* Someone wants the domain to be off: what goes wrong with it from now until the unlock
+ * may be that one's doing, and is no reason to start it again. Of a domain that is not
+ * locked nothing is noted. */
+void qemuSnapshotDriverNoteDestroy(qemuSnapshotDriver *driver,
+                                   const unsigned char *uuid);
+gboolean qemuSnapshotDriverWasDestroyed(qemuSnapshotDriver *driver,
+                                        const unsigned char *uuid);
+
 /* func is called after each unlock, in that thread. Before there are locks. */
 void qemuSnapshotDriverOnUnlock(qemuSnapshotDriver *driver, void (*func)(void *opaque),
                                 void *opaque);

@@ -41,11 +41,13 @@ static gboolean
 sourceReadState(qemuSnapshotSource *source, GError **error)
 {
     int state = 0;
-    int active = virDomainIsActive(source->dom);
-    int persistent = virDomainIsPersistent(source->dom);
-    int saved = persistent == 1 ? virDomainHasManagedSaveImage(source->dom, 0) : 0;
+    int saved = 0;
+    int active, persistent;
 
-    if (active < 0 || persistent < 0 || saved < 0 ||
+    /* none is asked after one that failed: it would reset the error */
+    if ((active = virDomainIsActive(source->dom)) < 0 ||
+        (persistent = virDomainIsPersistent(source->dom)) < 0 ||
+        (persistent && (saved = virDomainHasManagedSaveImage(source->dom, 0)) < 0) ||
         virDomainGetState(source->dom, &state, NULL, 0) < 0) {
         virSnapErrorSetLibvirt(error, _("cannot read the state of domain '%s'"),
                                source->name);

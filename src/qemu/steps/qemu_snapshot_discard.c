@@ -33,7 +33,7 @@ modifiedTime(const char *file)
 /* TRUE: it stays, and has to be looked at again. */
 static gboolean
 discardHeld(const qemuHolders *holders, const qemuSnapshotPostponed *left,
-            gboolean *ret_delete)
+            qemuSnapshotJob *job, gboolean *ret_delete)
 {
     qemuHoldersQuestion question = {
         .path = left->file, .purpose = QEMU_HOLDERS_JUST_LEFT,
@@ -48,14 +48,15 @@ discardHeld(const qemuHolders *holders, const qemuSnapshotPostponed *left,
         return FALSE;
     case QEMU_HOLDERS_SOMEBODY:
         if (holder->domain)
-            g_warning(_("image '%s' is kept: domain '%s' or one of its snapshots needs it"),
-                      left->file, holder->domain);
+            qemuSnapshotJobWarn(job, _("image '%s' is kept: domain '%s' or one of its "
+                                       "snapshots needs it"), left->file, holder->domain);
         else
-            g_warning(_("image '%s' is kept: it is needed by %s"), left->file, who);
+            qemuSnapshotJobWarn(job, _("image '%s' is kept: it is needed by %s"),
+                                left->file, who);
         return FALSE;
     case QEMU_HOLDERS_UNKNOWN:
-        g_warning(_("image '%s' is kept: %s; it is looked at again by the next revert or "
-                    "deletion"), left->file, who);
+        qemuSnapshotJobWarn(job, _("image '%s' is kept: %s; it is looked at again by the "
+                                   "next revert or deletion"), left->file, who);
         return TRUE;
     }
 
@@ -66,7 +67,7 @@ discardHeld(const qemuHolders *holders, const qemuSnapshotPostponed *left,
  * be told. */
 static gboolean
 discardFile(const qemuHolders *holders, qemuSnapshotPostponed *left,
-            gboolean *ret_postpone, GError **error)
+            qemuSnapshotJob *job, gboolean *ret_postpone, GError **error)
 {
     gboolean exists = FALSE;
     gboolean delete = FALSE;
@@ -81,16 +82,17 @@ discardFile(const qemuHolders *holders, qemuSnapshotPostponed *left,
 
     modified = modifiedTime(left->file);
     if (!virSnapFileIs(left->file, &left->id))
-        g_warning(_("image '%s' is kept: it is not known to be the one that was left"),
-                  left->file);
+        qemuSnapshotJobWarn(job, _("image '%s' is kept: it is not known to be the one that "
+                                   "was left"), left->file);
     else if (left->modified != 0 && left->modified != modified)
-        g_warning(_("image '%s' is kept: it has been written to since it was left"),
-                  left->file);
+        qemuSnapshotJobWarn(job, _("image '%s' is kept: it has been written to since it was "
+                                   "left"), left->file);
     else
-        *ret_postpone = discardHeld(holders, left, &delete);
+        *ret_postpone = discardHeld(holders, left, job, &delete);
 
     if (delete && unlink(left->file) < 0)
-        g_warning(_("image '%s' can't be deleted: %s"), left->file, g_strerror(errno));
+        qemuSnapshotJobWarn(job, _("image '%s' can't be deleted: %s"), left->file,
+                            g_strerror(errno));
     left->modified = modified;
     return TRUE;
 }
@@ -110,7 +112,7 @@ readHolders(qemuSnapshotDriver *driver, virConnectPtr conn, GPtrArray *all, GErr
 
 static gboolean
 discardAll(qemuSnapshotDriver *driver, virConnectPtr conn, const char *uuid,
-           GPtrArray *all, GError **error)
+           GPtrArray *all, qemuSnapshotJob *job, GError **error)
 {
     g_autoptr(qemuHolders) holders = readHolders(driver, conn, all, error);
     const char *folder = qemuSnapshotDriverStateFolder(driver);
@@ -121,7 +123,7 @@ discardAll(qemuSnapshotDriver *driver, virConnectPtr conn, const char *uuid,
     for (guint i = 0; i < all->len;) {
         gboolean postpone;
 
-        if (!discardFile(holders, g_ptr_array_index(all, i), &postpone, error))
+        if (!discardFile(holders, g_ptr_array_index(all, i), job, &postpone, error))
             return FALSE;
         if (postpone)
             i++;
@@ -134,7 +136,7 @@ discardAll(qemuSnapshotDriver *driver, virConnectPtr conn, const char *uuid,
 
 gboolean
 qemuSnapshotDiscard(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
-                    GError **error)
+                    qemuSnapshotJob *job, GError **error)
 {
     char uuid[VIR_UUID_STRING_BUFLEN];
     g_autoptr(GPtrArray) all = NULL;
@@ -161,7 +163,7 @@ qemuSnapshotDiscard(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
     /* a snapshot may have been taken since the plan was made, here too */
     return all->len == 0 ||
         (virSnapFault("discard", error) &&
-         discardAll(driver, virDomainGetConnect(plan->dom), uuid, all, error) &&
+         discardAll(driver, virDomainGetConnect(plan->dom), uuid, all, job, error) &&
          virSnapFault("discarded", error));
 }
 
@@ -178,7 +180,7 @@ qemuSnapshotDiscardPostponed(qemuSnapshotDriver *driver, const char *uuid, GErro
     if (!(conn = qemuSnapshotDriverConnect(driver, error)))
         return FALSE;
 
-    ok = discardAll(driver, conn, uuid, all, error);
+    ok = discardAll(driver, conn, uuid, all, NULL, error);
     virConnectClose(conn);
     return ok;
 }

@@ -48,6 +48,7 @@ static const struct {
 } records[QEMU_SNAPSHOT_RECORD_LAST] = {
     [QEMU_SNAPSHOT_RECORD_PERSIST] = { "persist", TRUE },
     [QEMU_SNAPSHOT_RECORD_STOP] = { "stop", TRUE },
+    [QEMU_SNAPSHOT_RECORD_ENDED] = { "ended", FALSE },
     /* whether the guest ran is seen from its overlays */
     [QEMU_SNAPSHOT_RECORD_START] = { "start", FALSE },
     [QEMU_SNAPSHOT_RECORD_STARTED] = { "started", FALSE },

@@ -11,6 +11,7 @@
 typedef enum {
     QEMU_SNAPSHOT_RECORD_PERSIST = 0,  /* a transient domain gets a definition */
     QEMU_SNAPSHOT_RECORD_STOP,         /* the domain is stopped */
+    QEMU_SNAPSHOT_RECORD_ENDED,        /* someone else ended it: it is left off */
     QEMU_SNAPSHOT_RECORD_START,        /* it is started on the new overlays */
     QEMU_SNAPSHOT_RECORD_STARTED,      /* that has been done */
     QEMU_SNAPSHOT_RECORD_RECORDED,     /* the snapshot is the current one: what was

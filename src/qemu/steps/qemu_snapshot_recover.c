@@ -26,14 +26,12 @@ recoverUndo(qemuSnapshotRevertState *state, GError **error)
         n++;
 
     while (n-- > 0) {
-        g_autoptr(GError) outcome = NULL;
+        g_autoptr(GPtrArray) notes = qemuSnapshotStepNotesNew();
 
-        if (qemuSnapshotSteps[n].undo && !qemuSnapshotSteps[n].undo(state, &outcome)) {
-            g_propagate_error(error, g_steal_pointer(&outcome));
+        if (qemuSnapshotSteps[n].undo && !qemuSnapshotSteps[n].undo(state, notes, error))
             return FALSE;
-        }
-        if (outcome)
-            g_message("%s", outcome->message);
+        for (guint i = 0; i < notes->len; i++)
+            g_message("%s", (const char *)g_ptr_array_index(notes, i));
     }
 
     return qemuSnapshotJournalClear(state->journal, error);

@@ -28,6 +28,12 @@
 #include "virsnaperror.h"
 #include "virsnapfault.h"
 
+GPtrArray *
+qemuSnapshotStepNotesNew(void)
+{
+    return g_ptr_array_new_with_free_func(g_free);
+}
+
 static gboolean
 stepReserve(qemuSnapshotRevertState *state, GError **error)
 {
@@ -37,7 +43,8 @@ stepReserve(qemuSnapshotRevertState *state, GError **error)
 /* Nobody has taken to them before libvirt was told of them; then, and after some time,
  * someone may have. */
 static gboolean
-undoReserve(qemuSnapshotRevertState *state, GError **error)
+undoReserve(qemuSnapshotRevertState *state, GPtrArray *notes G_GNUC_UNUSED,
+            GError **error)
 {
     gboolean look = !state->overlays || state->named;
 
@@ -61,9 +68,16 @@ stepJournal(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 stepCreate(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotOverlaysBegin(state->overlays, error) &&
-        qemuSnapshotCheckConfig(state->plan, error) &&
-        qemuSnapshotOverlaysCreate(state->overlays, error);
+    guint n_disks = state->plan->disks->len;
+
+    qemuSnapshotJobSetProgress(state->job, 0, n_disks, QEMU_SNAPSHOT_JOB_DISKS);
+    if (!qemuSnapshotOverlaysBegin(state->overlays, error) ||
+        !qemuSnapshotCheckConfig(state->plan, error) ||
+        !qemuSnapshotOverlaysCreate(state->overlays, error))
+        return FALSE;
+
+    qemuSnapshotJobSetProgress(state->job, n_disks, n_disks, QEMU_SNAPSHOT_JOB_DISKS);
+    return TRUE;
 }
 
 static gboolean
@@ -125,19 +139,22 @@ makeTransient(const qemuSnapshotRevertState *state, GError **error)
         !qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_PERSIST))
         return TRUE;
 
-    persistent = virDomainIsPersistent(plan->dom);
-    active = virDomainIsActive(plan->dom);
-    if (persistent == 0)
+    if ((persistent = virDomainIsPersistent(plan->dom)) < 0 ||
+        (active = virDomainIsActive(plan->dom)) < 0) {
+        virSnapErrorSetLibvirt(error, _("it is not known whether domain '%s', which was "
+                                        "transient, is left persistent"), plan->domain);
+        return FALSE;
+    }
+    if (!persistent)
         return TRUE;
-    if (persistent == 1 && active == 0) {
-        g_warning(_("domain '%s', which was transient, does not run and stays "
-                    "persistent"), plan->domain);
+    if (!active) {
+        qemuSnapshotJobWarn(state->job, _("domain '%s', which was transient, does not run "
+                                          "and stays persistent"), plan->domain);
         return TRUE;
     }
     if (!virSnapFault("domain-undefine", error))
         return FALSE;
-    if (persistent == 1 && active == 1 &&
-        virDomainUndefineFlags(plan->dom, flags) == 0)
+    if (virDomainUndefineFlags(plan->dom, flags) == 0)
         return virSnapFault("domain-undefined", error);
 
     virSnapErrorSetLibvirt(error, _("domain '%s' was transient and can't be made so "
@@ -146,7 +163,8 @@ makeTransient(const qemuSnapshotRevertState *state, GError **error)
 }
 
 static gboolean
-undoPersist(qemuSnapshotRevertState *state, GError **error)
+undoPersist(qemuSnapshotRevertState *state, GPtrArray *notes G_GNUC_UNUSED,
+            GError **error)
 {
     return makeTransient(state, error);
 }
@@ -165,37 +183,112 @@ noteStart(qemuSnapshotRevertState *state, gboolean paused)
     noteEvent(state, paused ? VIR_DOMAIN_EVENT_SUSPENDED : VIR_DOMAIN_EVENT_RESUMED);
 }
 
+/* FALSE: it may run. *error has libvirt's own, of before that was asked. */
 static gboolean
-stepStop(qemuSnapshotRevertState *state, GError **error)
+destroy(const qemuSnapshotPlan *plan, gboolean *ret_by_others, GError **error)
 {
-    const qemuSnapshotPlan *plan = state->plan;
+    g_autoptr(GError) cause = NULL;
 
-    if (!plan->active)
+    *ret_by_others = FALSE;
+    if (virDomainDestroy(plan->dom) == 0)
         return TRUE;
 
-    if (!qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_STOP, error) ||
-        !virSnapFault("domain-destroy", error))
-        return FALSE;
-    if (virDomainDestroy(plan->dom) == 0) {
-        noteEvent(state, VIR_DOMAIN_EVENT_STOPPED);
-        return virSnapFault("domain-destroyed", error);
+    virSnapErrorSetLibvirt(&cause, _("cannot stop domain '%s'"), plan->domain);
+    if (virDomainIsActive(plan->dom) == 0) {
+        *ret_by_others = TRUE;
+        return TRUE;
     }
 
-    /* it may have stopped by itself */
-    if (virDomainIsActive(plan->dom) == 0)
-        return TRUE;
-
-    virSnapErrorSetLibvirt(error, _("cannot stop domain '%s'"), plan->domain);
+    g_propagate_error(error, g_steal_pointer(&cause));
     return FALSE;
 }
 
-/* Its memory is lost, as by a power failure; its disks are as they were. Where it
- * can't be started it is whole all the same. */
 static gboolean
-undoStop(qemuSnapshotRevertState *state, GError **error)
+stepStop(qemuSnapshotRevertState *state, GError **error)
+{
+    gboolean by_others = FALSE;
+
+    if (!state->plan->active)
+        return TRUE;
+
+    if (!qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_STOP, error) ||
+        !virSnapFault("domain-destroy", error) ||
+        !destroy(state->plan, &by_others, error))
+        return FALSE;
+
+    /* it is not for us to start it again, should anything fail from here */
+    if (by_others)
+        return qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_ENDED, error);
+
+    noteEvent(state, VIR_DOMAIN_EVENT_STOPPED);
+    return virSnapFault("domain-destroyed", error);
+}
+
+/* Whether someone else has ended the domain since this revert began, or tried to. An
+ * undo that is broken off, and made again by another process, has to know, too. */
+static gboolean
+wasEnded(const qemuSnapshotRevertState *state)
+{
+    unsigned char uuid[VIR_UUID_BUFLEN];
+    g_autoptr(GError) cause = NULL;
+
+    if (qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_ENDED))
+        return TRUE;
+    if (virDomainGetUUID(state->plan->dom, uuid) < 0 ||
+        !qemuSnapshotDriverWasDestroyed(state->driver, uuid))
+        return FALSE;
+
+    if (!qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_ENDED, &cause))
+        g_warning("%s", cause->message);
+    return TRUE;
+}
+
+static void
+noteEnded(const qemuSnapshotRevertState *state, GPtrArray *notes)
+{
+    g_ptr_array_add(notes, g_strdup_printf(
+        _("domain '%s' was ended by someone else meanwhile and is left off, on its old "
+          "disks"), state->plan->domain));
+}
+
+/* FALSE: whether it runs can't be told. That it can't be started is no failure of the
+ * undo. */
+static gboolean
+startAgain(qemuSnapshotRevertState *state, GPtrArray *notes, GError **error)
 {
     const qemuSnapshotPlan *plan = state->plan;
     unsigned int flags = plan->paused ? VIR_DOMAIN_START_PAUSED : 0;
+    g_autoptr(GError) cause = NULL;
+
+    if (virDomainCreateWithFlags(plan->dom, flags) == 0) {
+        noteStart(state, plan->paused);
+        g_ptr_array_add(notes, g_strdup_printf(
+            _("domain '%s' had been stopped and was started again on its old disks"),
+            plan->domain));
+        return TRUE;
+    }
+
+    virSnapErrorSetLibvirt(&cause, _("domain '%s' had been stopped and can't be started "
+                                     "again on its old disks"), plan->domain);
+    if (virDomainIsActive(plan->dom) < 0) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+
+    if (wasEnded(state))
+        noteEnded(state, notes);
+    else
+        g_ptr_array_add(notes, g_strdup(cause->message));
+    return TRUE;
+}
+
+/* Its memory is lost, as by a power failure; its disks are as they were. Where it
+ * can't be started it is whole all the same. Where someone else has ended it meanwhile
+ * it stays so: to them it would come back by itself. */
+static gboolean
+undoStop(qemuSnapshotRevertState *state, GPtrArray *notes, GError **error)
+{
+    const qemuSnapshotPlan *plan = state->plan;
     int active;
 
     if (!state->journal ||
@@ -215,19 +308,12 @@ undoStop(qemuSnapshotRevertState *state, GError **error)
     if (state->overlays)
         qemuSnapshotOverlaysRelease(state->overlays);
 
-    if (!virSnapFault("domain-restart", error))
-        return FALSE;
-    if (virDomainCreateWithFlags(plan->dom, flags) == 0) {
-        noteStart(state, plan->paused);
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
-                    _("domain '%s' had been stopped and was started again on its "
-                      "old disks"), plan->domain);
-    } else {
-        virSnapErrorSetLibvirt(error, _("domain '%s' had been stopped and can't be "
-                                        "started again on its old disks"),
-                               plan->domain);
+    if (wasEnded(state)) {
+        noteEnded(state, notes);
+        return TRUE;
     }
-    return virDomainIsActive(plan->dom) >= 0;
+
+    return virSnapFault("domain-restart", error) && startAgain(state, notes, error);
 }
 
 static gboolean
@@ -242,7 +328,8 @@ stepSwitch(qemuSnapshotRevertState *state, GError **error)
 }
 
 static gboolean
-undoSwitch(qemuSnapshotRevertState *state, GError **error)
+undoSwitch(qemuSnapshotRevertState *state, GPtrArray *notes G_GNUC_UNUSED,
+           GError **error)
 {
     gboolean begun = state->journal &&
         qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_START);
@@ -290,7 +377,8 @@ qemuSnapshotStepIsCommitted(const qemuSnapshotPlan *plan, gboolean *ret_committe
  * else made of it meanwhile. It is durable before the overlays go that another one names:
  * an undo that was broken off may have put it back. */
 static gboolean
-undoDefine(qemuSnapshotRevertState *state, GError **error)
+undoDefine(qemuSnapshotRevertState *state, GPtrArray *notes G_GNUC_UNUSED,
+           GError **error)
 {
     g_autoptr(GError) cause = NULL;
     gboolean committed = FALSE;
@@ -388,18 +476,22 @@ qemuSnapshotStepStart(qemuSnapshotRevertState *state, GError **error)
     if (started)
         noteStart(state, plan->start_paused);
     else
-        virSnapErrorSetLibvirt(error, _("cannot start domain '%s' on the reverted "
-                                        "disks"), plan->domain);
+        virSnapErrorSetLibvirt(&cause, _("cannot start domain '%s' on the reverted "
+                                         "disks"), plan->domain);
 
     /* by someone else: its overlays are in use, so that there is no way back */
     if (!started && virDomainIsActive(plan->dom) == 1) {
-        g_warning(_("domain '%s' was started by someone else while it was being "
-                    "reverted"), plan->domain);
-        g_clear_error(error);
+        qemuSnapshotJobWarn(state->job, _("domain '%s' was started by someone else while "
+                                          "it was being reverted"), plan->domain);
+        g_clear_error(&cause);
         started = TRUE;
     }
+    if (!started) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
 
-    if (!started || !virSnapFault("domain-started", error) ||
+    if (!virSnapFault("domain-started", error) ||
         !qemuSnapshotStepDropSave(plan, error))
         return FALSE;
 
@@ -411,23 +503,20 @@ qemuSnapshotStepStart(qemuSnapshotRevertState *state, GError **error)
 
 /* A domain that is on the new disks by now is stopped before they are taken away. */
 static gboolean
-undoStart(qemuSnapshotRevertState *state, GError **error)
+undoStart(qemuSnapshotRevertState *state, GPtrArray *notes G_GNUC_UNUSED,
+          GError **error)
 {
     const qemuSnapshotPlan *plan = state->plan;
     gboolean committed = FALSE;
+    gboolean by_others;
 
     if (!state->journal ||
         !qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_START) ||
         virDomainIsActive(plan->dom) == 0)
         return TRUE;
 
-    if (!qemuSnapshotStepIsCommitted(plan, &committed, error))
-        return FALSE;
-    if (!committed || virDomainDestroy(plan->dom) == 0)
-        return TRUE;
-
-    virSnapErrorSetLibvirt(error, _("cannot stop domain '%s'"), plan->domain);
-    return FALSE;
+    return qemuSnapshotStepIsCommitted(plan, &committed, error) &&
+        (!committed || destroy(plan, &by_others, error));
 }
 
 /* libvirt takes what it has recorded of reverts from the snapshot that was the current
@@ -480,7 +569,7 @@ stepRelease(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 stepDiscard(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotDiscard(state->driver, state->plan, error);
+    return qemuSnapshotDiscard(state->driver, state->plan, state->job, error);
 }
 
 static gboolean

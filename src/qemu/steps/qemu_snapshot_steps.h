@@ -15,6 +15,7 @@ struct _qemuSnapshotRevertState {
     qemuSnapshotOverlays *overlays;   /* NULL in a recovery: all are made */
     qemuSnapshotJournal *journal;     /* NULL until there is one */
     qemuHolders *taken;               /* who stood on what is taken over, at the guard */
+    qemuSnapshotJob *job;             /* NULL in a recovery */
     gboolean named;                   /* in a definition that libvirt was given */
     unsigned int events;              /* bits of virDomainEventType: what was caused */
 };
@@ -25,9 +26,9 @@ struct _qemuSnapshotStep {
     gboolean (*run)(qemuSnapshotRevertState *state, GError **error);
     /* Takes back what run did, also where it failed half way or was never begun: by
      * what is there and what the journal says. NULL: nothing to. FALSE: it could not
-     * be, and what the steps before it made is needed. It may report, by *error, what
-     * became of the domain also where it returns TRUE. */
-    gboolean (*undo)(qemuSnapshotRevertState *state, GError **error);
+     * be, and what the steps before it made is needed. What became of the domain it adds
+     * to the notes, in whole sentences: they are no failure. */
+    gboolean (*undo)(qemuSnapshotRevertState *state, GPtrArray *notes, GError **error);
 };
 
 /* In their order, each ended by one without a name. All of the first table are taken
@@ -35,6 +36,9 @@ struct _qemuSnapshotStep {
  * can be carried out again. */
 extern const qemuSnapshotStep qemuSnapshotSteps[];
 extern const qemuSnapshotStep qemuSnapshotClosingSteps[];
+
+/* A place for the notes of undos, of char *. */
+GPtrArray *qemuSnapshotStepNotesNew(void);
 
 /* Memory that was saved on other disks must never come back on the new ones. Can be
  * carried out again. */

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * test-virtsnapshotd_jobs.c: who goes ahead when
+ * test-virtsnapshotd_turns.c: who goes ahead when
  */
 
 #include "config.h"
 
 #include <string.h>
 
-#include "virtsnapshotd_jobs.h"
+#include "virtsnapshotd_turns.h"
 
 static const unsigned char mine[VIR_UUID_BUFLEN] = { 1 };
 static const unsigned char other[VIR_UUID_BUFLEN] = { 2 };
@@ -15,7 +15,7 @@ static const unsigned char other[VIR_UUID_BUFLEN] = { 2 };
 typedef struct _fixture fixture;
 struct _fixture {
     qemuSnapshotDriver *driver;
-    virtsnapshotdJobs *jobs;
+    virtsnapshotdTurns *turns;
     GString *gone;             /* a letter for each that was granted */
 };
 
@@ -32,14 +32,14 @@ setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
 
     f->driver = qemuSnapshotDriverNew("test:///default", "/nonexistent", 1,
                                       "/nonexistent", &folders, NULL);
-    f->jobs = virtsnapshotdJobsNew(f->driver);
+    f->turns = virtsnapshotdTurnsNew(f->driver);
     f->gone = g_string_new(NULL);
 }
 
 static void
 tearDown(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
-    virtsnapshotdJobsFree(f->jobs);
+    virtsnapshotdTurnsFree(f->turns);
     qemuSnapshotDriverFree(f->driver);
     g_string_free(f->gone, TRUE);
 }
@@ -62,65 +62,67 @@ gone(fixture *f)
     return f->gone->str;
 }
 
-#define ADD_JOB(f, uuid, kind, letter_name) \
+#define ADD_TURN(f, uuid, kind, letter_name) \
     letter letter_##letter_name = { f, #letter_name[0] }; \
-    virtsnapshotdJobsAdd((f)->jobs, uuid, VIRTSNAPSHOTD_JOB_##kind, granted, \
+    virtsnapshotdTurnsAdd((f)->turns, uuid, VIRTSNAPSHOTD_TURN_##kind, granted, \
                          &letter_##letter_name)
 
 static void
 testOrder(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
-    ADD_JOB(f, mine, EXCLUSIVE, a);
-    ADD_JOB(f, mine, PATIENT, b);
-    ADD_JOB(f, mine, EXCLUSIVE, c);
-    ADD_JOB(f, mine, PATIENT, d);
-    ADD_JOB(f, other, PATIENT, e);
+    ADD_TURN(f, mine, EXCLUSIVE, a);
+    ADD_TURN(f, mine, PATIENT, b);
+    ADD_TURN(f, mine, EXCLUSIVE, c);
+    ADD_TURN(f, mine, PATIENT, d);
+    ADD_TURN(f, other, PATIENT, e);
     g_assert_cmpstr(gone(f), ==, "ae");
-    virtsnapshotdJobsRelease(f->jobs, mine);
+    virtsnapshotdTurnsRelease(f->turns, mine);
     g_assert_cmpstr(gone(f), ==, "aebc");
-    virtsnapshotdJobsRelease(f->jobs, mine);
+    virtsnapshotdTurnsRelease(f->turns, mine);
     g_assert_cmpstr(gone(f), ==, "aebcd");
 }
 
-/* It waits as others do until it is allowed, and then for none of those. */
+/* One of which it can't be told which domain it changes waits for all that anyone has,
+ * for no one who waits, and keeps no one waiting. */
 static void
-testAbort(fixture *f, const void *opaque G_GNUC_UNUSED)
+testAny(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
-    ADD_JOB(f, mine, EXCLUSIVE, a);
-    ADD_JOB(f, mine, PATIENT, b);
-    ADD_JOB(f, mine, ABORT, c);
+    ADD_TURN(f, NULL, ANY, a);
     g_assert_cmpstr(gone(f), ==, "a");
-    virtsnapshotdJobsAllowAbort(f->jobs, mine);
-    g_assert_cmpstr(gone(f), ==, "ac");
-    ADD_JOB(f, mine, ABORT, d);
-    g_assert_cmpstr(gone(f), ==, "acd");
-    virtsnapshotdJobsRelease(f->jobs, mine);
-    g_assert_cmpstr(gone(f), ==, "acdb");
+    ADD_TURN(f, mine, EXCLUSIVE, b);
+    ADD_TURN(f, other, EXCLUSIVE, c);
+    ADD_TURN(f, NULL, ANY, d);
+    ADD_TURN(f, mine, PATIENT, e);
+    g_assert_cmpstr(gone(f), ==, "abc");
+    virtsnapshotdTurnsRelease(f->turns, mine);
+    g_assert_cmpstr(gone(f), ==, "abce");
+    virtsnapshotdTurnsRelease(f->turns, other);
+    g_assert_cmpstr(gone(f), ==, "abced");
 }
 
-/* What was allowed of one holder is not allowed of the next. */
+/* The UUID that stands for none is that of a domain, too. */
 static void
-testAbortOfTheNext(fixture *f, const void *opaque G_GNUC_UNUSED)
+testAnyIsNoDomain(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
-    ADD_JOB(f, mine, EXCLUSIVE, a);
-    virtsnapshotdJobsAllowAbort(f->jobs, mine);
-    virtsnapshotdJobsRelease(f->jobs, mine);
-    ADD_JOB(f, mine, EXCLUSIVE, b);
-    ADD_JOB(f, mine, ABORT, c);
-    g_assert_cmpstr(gone(f), ==, "ab");
-    virtsnapshotdJobsRelease(f->jobs, mine);
-    g_assert_cmpstr(gone(f), ==, "abc");
+    const unsigned char zero[VIR_UUID_BUFLEN] = { 0 };
+
+    ADD_TURN(f, mine, EXCLUSIVE, a);
+    ADD_TURN(f, NULL, ANY, b);
+    ADD_TURN(f, zero, PATIENT, c);
+    g_assert_cmpstr(gone(f), ==, "ac");
+    virtsnapshotdTurnsRelease(f->turns, mine);
+    g_assert_cmpstr(gone(f), ==, "acb");
 }
 
 #define ADD(name, func) \
-    g_test_add("/virtsnapshotd_jobs/" name, fixture, NULL, setUp, func, tearDown)
+    g_test_add("/virtsnapshotd_turns/" name, fixture, NULL, setUp, func, tearDown)
 
 int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     ADD("order", testOrder);
-    ADD("abort", testAbort);
-    ADD("abort-of-the-next", testAbortOfTheNext);
+    ADD("any", testAny);
+    ADD("any-is-no-domain", testAnyIsNoDomain);
     return g_test_run();
 }
