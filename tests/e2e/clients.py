@@ -19,6 +19,7 @@ from refusal import PAUSED, RUNNING
 from vm import SNAPSHOT_FLAGS
 
 SNAPSHOTS_MAX = 12
+LOG_LINES = 500
 
 # What takes a snapshot, and what is done with one.
 CREATING = ('snapshot', 'exact', 'memory', 'internal')
@@ -27,6 +28,10 @@ NAMING = (*REVERTS, 'delete', 'metadata')
 
 # What a revert says whose end is still to come.
 UNFINISHED = ('is tried again', 'not all is done')
+
+# What is said of a deletion that was refused before anything was done.
+UNTOUCHED = ('cannot delete snapshot', 'could not find base disk source',
+             'no domain snapshot with matching name')
 
 # What libvirt says of a connection that has ended under the client.
 LOST = (libvirt.VIR_ERR_RPC, libvirt.VIR_ERR_SYSTEM_ERROR,
@@ -82,11 +87,14 @@ class Machine:
     def __init__(self, vm):
         self.vm, self.name, self.turn = vm, vm.name, Turn()
         self.lock = threading.Lock()
+        # libvirt 9.0 to 11.3 waits for good, and keeps the domain, where QEMU ends at one
+        # moment of taking a snapshot: what ends it does not come then
+        self.living = threading.Lock()
         self.content = Content(vm.targets, 0)
         self.byte, self.count = 0, 0
         self.held = {}            # snapshot -> target -> what it may hold
         self.failed = {}          # those that could not be taken, the same
-        self.doomed = set()       # those that someone has tried to delete
+        self.deletions = {}       # each that was begun and not refused -> its snapshot
         self.disowned = set()     # files of those whose metadata was deleted alone
 
     def next_byte(self):
@@ -116,6 +124,12 @@ class Machine:
         with self.lock:
             return len(self.held) >= SNAPSHOTS_MAX
 
+    @property
+    def doomed(self):
+        """Those that are deleted, or half deleted: nothing is promised of them."""
+        with self.lock:
+            return set(self.deletions.values())
+
     def choose(self, rand):
         """The name of a snapshot, most often a late one; or None."""
         with self.lock:
@@ -126,13 +140,16 @@ class Machine:
 class Log:
     """What has been done, for those who have to find out what went wrong."""
 
-    def __init__(self, path):
-        self.file, self.lock = open(path, 'w', encoding='utf-8'), threading.Lock()
+    def __init__(self):
+        self.lines, self.lock = collections.deque(maxlen=LOG_LINES), threading.Lock()
         self.outcomes = collections.Counter()
 
     def line(self, clock, text):
         with self.lock:
-            print(f'{clock:8.3f} {text}', file=self.file, flush=True)
+            self.lines.append(f'{clock:8.3f} {text}')
+
+    def tail(self):
+        return '\n'.join(self.lines)
 
     def outcome(self, operation, error):
         """Counted without names and numbers, so that what is alike counts as one."""
@@ -163,7 +180,8 @@ class Client:
         self.domain(machine).create()
 
     def destroy(self, machine):
-        self.domain(machine).destroy()
+        with machine.living:
+            self.domain(machine).destroy()
 
     def suspend(self, machine):
         self.domain(machine).suspend()
@@ -177,7 +195,8 @@ class Client:
         xml = f'<domainsnapshot><name>{name}</name>{memory}</domainsnapshot>'
         look, done = machine.content.begin(), False
         try:
-            self.domain(machine).snapshotCreateXML(xml, flags)
+            with machine.living:
+                self.domain(machine).snapshotCreateXML(xml, flags)
             done = True
         finally:
             seen = machine.content.end(look)
@@ -274,26 +293,27 @@ class FrontClient(Client):
         dom = self.domain(machine)
         dom.revertToSnapshot(dom.snapshotLookupByName(name), flags)
 
-    def delete(self, machine, name):
+    def delete(self, machine, name, flags=0):
+        deletion = object()
         with machine.lock:
-            machine.doomed.add(name)
-        self.call_delete(machine, name, 0)
-        self.forget(machine, name)
+            machine.deletions[deletion] = name
+        try:
+            self.call_delete(machine, name, flags)
+        except (libvirt.libvirtError, Refused) as error:
+            if any(text in str(error) for text in UNTOUCHED):
+                with machine.lock:
+                    del machine.deletions[deletion]
+            raise
+        with machine.lock:
+            machine.held.pop(name, None)
 
     def metadata(self, machine, name):
-        """What it leaves is nobody's, and so is what was to stand on it."""
+        """What it leaves is nobody's: neither its files, nor what stood on them."""
         snap = self.domain(machine).snapshotLookupByName(name)
         files = re.findall(r"<source file='([^']*)'", snap.getXMLDesc())
         with machine.lock:
-            machine.doomed.add(name)
             machine.disowned |= {*files, machine.vm.path(f'{name}.mem')}
-        self.call_delete(machine, name, libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
-        self.forget(machine, name)
-
-    @staticmethod
-    def forget(machine, name):
-        with machine.lock:
-            machine.held.pop(name, None)
+        self.delete(machine, name, libvirt.VIR_DOMAIN_SNAPSHOT_DELETE_METADATA_ONLY)
 
     def call_delete(self, machine, name, flags):
         self.domain(machine).snapshotLookupByName(name).delete(flags)
@@ -309,7 +329,7 @@ class VirshClient(FrontClient):
     def virsh(self, *arguments):
         result = self.host.virsh('-c', self.uri, *arguments)
         if not result.ok:
-            raise Refused(result.message)
+            raise Refused(result.message.rpartition('error: ')[2])
 
     def start(self, machine):
         self.virsh('start', machine.name)
