@@ -95,6 +95,7 @@ class Machine:
         self.held = {}            # snapshot -> target -> what it may hold
         self.failed = {}          # those that could not be taken, the same
         self.deletions = {}       # each that was begun and not refused -> its snapshot
+        self.merged = set()       # those that were there when another was deleted
         self.disowned = set()     # files of those whose metadata was deleted alone
 
     def next_byte(self):
@@ -306,6 +307,7 @@ class FrontClient(Client):
             raise
         with machine.lock:
             machine.held.pop(name, None)
+            machine.merged |= machine.held.keys()
 
     def metadata(self, machine, name):
         """What it leaves is nobody's: neither its files, nor what stood on them."""

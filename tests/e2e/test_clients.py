@@ -8,7 +8,9 @@ now and then all of them pause, and what the VMs and their snapshots hold is loo
 nothing is lost, nothing is left over, nothing is stuck.
 
 SNAPSHOT_TEST_SECONDS (60) and SNAPSHOT_TEST_SEED as in test_random.py;
-SNAPSHOT_TEST_WITH=internal,metadata adds what libvirt can't be trusted with.
+SNAPSHOT_TEST_WITH=internal,metadata adds what libvirt can't be trusted with, and merged
+wants snapshots with memory to be gone back to whose parents were deleted: libvirt gives
+their disks other names then, but not those in the memory file.
 """
 
 import os
@@ -61,7 +63,7 @@ class Walk:
         client, machine = self.clients[who], rand.choice(self.slots)
         wanted = dict(client.OPERATIONS)
         if 'delete' in wanted:
-            wanted |= {name: ON_DEMAND[name] for name in WITH}
+            wanted |= {name: ON_DEMAND[name] for name in WITH if name in ON_DEMAND}
         operation = rand.choices(list(wanted), list(wanted.values()))[0]
         begin, self.asked[who] = self.clock(), f'{operation} {machine.name}'
         error, name = client.perform(operation, machine, rand)
@@ -169,6 +171,10 @@ def check_snapshots(machine):
 
 def go_back(host, machine, name):
     result = host.call(machine.vm, name)
+    if 'does not belong to snapshot' in result.message and name in machine.merged and \
+            'merged' not in WITH:
+        tap.diagnose(f'{machine.name} {name}: {result.message}')
+        return
     assert result.ok, f'{machine.name} {name}: {result}'
     for target, may in machine.held[name].items():
         found = machine.vm.read(target)
