@@ -119,11 +119,32 @@ snapshotParseDisks(xmlDoc *doc, const char *path, GError **error)
     return g_steal_pointer(&disks);
 }
 
+static char *
+snapshotChildText(const xmlNode *node, const char *name)
+{
+    const xmlNode *child = virSnapXMLChild(node, name);
+
+    return child ? virSnapXMLText(child) : NULL;
+}
+
+/* A domain that ends while the snapshot waits for it is found off: libvirt then takes its
+ * disks, writes no memory file, and says that there is one all the same. It does not read
+ * that document again itself, neither at its next start nor to redefine the snapshot. */
+static void
+snapshotDropMemory(virDomainSnapshotInfo *info, xmlNode *memory)
+{
+    info->memory = VIR_DOMAIN_SNAPSHOT_LOCATION_NONE;
+    g_clear_pointer(&info->memory_file, g_free);
+    xmlUnsetProp(memory, (const xmlChar *)"file");
+    xmlSetProp(memory, (const xmlChar *)"snapshot", (const xmlChar *)"no");
+}
+
+/* The state is known by now. */
 static gboolean
 snapshotParseMemory(virDomainSnapshotInfo *info, const xmlNode *root,
                     GError **error)
 {
-    const xmlNode *memory = virSnapXMLChild(root, "memory");
+    xmlNode *memory = virSnapXMLChild(root, "memory");
     g_autofree char *value = NULL;
 
     if (!memory)
@@ -133,15 +154,13 @@ snapshotParseMemory(virDomainSnapshotInfo *info, const xmlNode *root,
     value = virSnapXMLProp(memory, "snapshot");
     if (!value)
         value = g_strdup(info->memory_file ? "external" : "no");
-    return snapshotParseLocation(value, &info->memory, error);
-}
+    if (!snapshotParseLocation(value, &info->memory, error))
+        return FALSE;
 
-static char *
-snapshotChildText(const xmlNode *node, const char *name)
-{
-    const xmlNode *child = virSnapXMLChild(node, name);
-
-    return child ? virSnapXMLText(child) : NULL;
+    if (info->memory == VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL &&
+        g_strcmp0(info->state, "shutoff") == 0)
+        snapshotDropMemory(info, memory);
+    return TRUE;
 }
 
 virDomainSnapshotInfo *

@@ -29,7 +29,8 @@ struct _virDomainSnapshotInfo {
     char *name;
     char *parent;                        /* NULL: a root */
     char *state;                         /* "disk-snapshot", "running", ... */
-    virDomainSnapshotLocation memory;    /* NONE where there is no <memory> */
+    virDomainSnapshotLocation memory;    /* NONE where there is no <memory>, or an untrue
+                                          * one: of a domain that was off */
     char *memory_file;
     GPtrArray *disks;                    /* of virDomainSnapshotDisk */
     GPtrArray *revert_disks;             /* the same; empty where libvirt records none */

@@ -5,8 +5,10 @@ The one checker: of a host at the end of each test, and of a VM where a test kno
 its snapshots need.
 """
 
+import contextlib
 import glob
 import os
+import pathlib
 import stat
 import time
 
@@ -43,6 +45,25 @@ def check_host(host):
     while left := left_over(host):
         assert time.monotonic() < end, f'processes are left: {left}'
         time.sleep(0.01)
+
+
+def connections(host):
+    """How many of the daemon's sockets are connected."""
+    with open('/proc/net/unix', encoding='ascii', errors='replace') as table:
+        connected = {fields[6] for fields in map(str.split, table)
+                     if len(fields) > 6 and fields[5] == '03'}
+    count = 0
+    for link in pathlib.Path(f'/proc/{host.snapshotd.pid}/fd').iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            count += os.readlink(link)[len('socket:['):-1] in connected
+    return count
+
+
+def at_rest(host):
+    """The number of the daemon's descriptors, without connections; 0: it has some."""
+    folder = f'/proc/{host.snapshotd.pid}/fd'
+    before, connected, after = len(os.listdir(folder)), connections(host), os.listdir(folder)
+    return before if connected == 0 and before == len(after) else 0
 
 
 def check_rights(file):

@@ -4,7 +4,6 @@
 
 import contextlib
 import os
-import pathlib
 import resource
 import signal
 import socket
@@ -17,6 +16,7 @@ import libvirt
 import tap
 from gate import Gate
 from harness import wait_until
+from invariants import at_rest, connections
 from refusal import BLUE, RED, RUNNING, two_snapshots
 from test_daemon import NO_PROGRAM, connect, message, receive
 
@@ -482,25 +482,6 @@ def test_client_that_does_not_read(host):
             other.sendall(message(program=NO_PROGRAM))
             assert receive(other) is not None
         assert rss(host) - before < 20 << 20, rss(host) - before
-
-
-def connections(host):
-    """How many of the daemon's sockets are connected."""
-    with open('/proc/net/unix', encoding='ascii', errors='replace') as table:
-        connected = {fields[6] for fields in map(str.split, table)
-                     if len(fields) > 6 and fields[5] == '03'}
-    count = 0
-    for link in pathlib.Path(f'/proc/{host.snapshotd.pid}/fd').iterdir():
-        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
-            count += os.readlink(link)[len('socket:['):-1] in connected
-    return count
-
-
-def at_rest(host):
-    """The number of the daemon's descriptors, without connections; 0: it has some."""
-    folder = f'/proc/{host.snapshotd.pid}/fd'
-    before, connected, after = len(os.listdir(folder)), connections(host), os.listdir(folder)
-    return before if connected == 0 and before == len(after) else 0
 
 
 def test_thousand_idle_clients(host):

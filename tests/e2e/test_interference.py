@@ -100,12 +100,12 @@ class Subject:
             assert result.ok, f'their snapshot: {result}'
 
 
-def interfere(host, running, step, action):
+def interfere(host, running, step, action, point=None):
     fault = host.tmp / 'fault'
     for suffix in ('.hit', '.passed'):
         fault.with_suffix(suffix).unlink(missing_ok=True)
     subject = Subject(host, running)
-    fault.write_text(f'before-{step} hang\n')
+    fault.write_text(f'{point or "before-" + step} hang\n')
     results = []
     call = threading.Thread(target=lambda: results.append(
         host.call(subject.vm, 'snap1', None, RUNNING)))
@@ -152,6 +152,18 @@ for act in ('destroy', 'take_snapshot', 'delete_snapshot', 'delete_target', 'red
     globals()[f'test_{act}_running'] = make(True, act)
 for act in ('start', 'take_snapshot', 'delete_target', 'redefine', 'undefine'):
     globals()[f'test_{act}_inactive'] = make(False, act)
+
+def test_start_after_the_last_look(host):
+    """Whoever starts it before it has the new definition has it on the old disks: the
+    revert must not say that it is done, nor leave what it is on to nobody."""
+    host.env['VIRTSNAPSHOTD_FAULT'] = str(host.tmp / 'fault')
+    host.snapshotd.restart()
+    result = interfere(host, False, 'define', 'start', 'domain-define')
+    assert 'it was started' in result.message, result
+    vm = host.vms[0]
+    assert vm.running and vm.files(active=True) == vm.files(active=False)
+    assert vm.file('vda') == vm.path('a.snap2'), vm.files()
+
 
 tap.SECONDS_PER_TEST = 300
 tap.main(globals())

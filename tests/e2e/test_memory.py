@@ -2,15 +2,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """test_memory.py: snapshots with a memory file"""
 
+import contextlib
 import os
+import pathlib
 import re
 import shutil
+import signal
+import threading
 
 import libvirt
 
 import images
 import tap
-from refusal import BLUE, FORCE, GREEN, RED, refused
+from harness import wait_until
+from refusal import BLUE, FORCE, GREEN, RED, RUNNING, refused
 from vm import sums
 
 FAILED = libvirt.VIR_ERR_OPERATION_FAILED
@@ -255,6 +260,66 @@ def test_domain_renamed(host):
     vm.name = 'vm0'
     vm.refresh()
     assert host.revert(vm, 'snap1').ok and vm.running
+
+
+def sigterm_waits(pid):
+    """Or it is too late."""
+    try:
+        status = pathlib.Path(f'/proc/{pid}/status').read_text()
+    except FileNotFoundError:
+        return True
+    waiting = re.search(r'^ShdPnd:\s*([0-9a-f]+)$', status, re.MULTILINE)[1]
+    return int(waiting, 16) >> (signal.SIGTERM - 1) & 1
+
+
+def go_on(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
+def take_while_it_ends(host, vm):
+    """libvirt reads what is asked for while the domain runs, and takes the snapshot when
+    its end, which has been begun before, is over. Returns whether it came to that."""
+    pid = vm.pid()
+    with contextlib.closing(libvirt.open(host.uri)) as other:
+        end = threading.Thread(target=other.lookupByName(vm.name).destroy)
+        os.kill(pid, signal.SIGSTOP)
+        end.start()
+        wait_until(lambda: sigterm_waits(pid), 'the end to be begun')
+        later = threading.Timer(0.2, go_on, [pid])
+        later.start()
+        try:
+            vm.memory_snapshot('late')
+        except libvirt.libvirtError:
+            return False
+        finally:
+            later.join()
+            end.join()
+    return True
+
+
+def test_none_was_written(host):
+    """libvirt says that there is one of a domain that has ended meanwhile."""
+    vm = host.vm()
+    for _ in range(20):
+        if not vm.active:
+            vm.start()
+        vm.write_all(RED)
+        if take_while_it_ends(host, vm):
+            break
+    assert not os.path.exists(vm.path('late.mem'))
+    assert "file='" + vm.path('late.mem') in vm.snapshot_xml('late')
+    vm.write_all(BLUE)
+    result = host.revert(vm, 'late')
+    assert result.ok, result
+    assert not vm.active and vm.data() == [RED, RED], vm.data()
+    # libvirt would have lost it
+    host.libvirtd.stop()
+    host.ensure_running()
+    vm.refresh()
+    assert vm.snapshots() == ['late'], vm.snapshots()
+    assert host.revert(vm, 'late', flags=RUNNING).ok
+    assert vm.running and vm.data() == [RED, RED], vm.data()
 
 
 tap.main(globals())

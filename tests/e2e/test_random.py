@@ -16,12 +16,11 @@ import time
 
 import images
 import tap
-from harness import wait_until
 from invariants import check_host, check_vm, storage_daemons
 from refusal import PAUSED, RUNNING
 from vm import sums
+from walk import SECONDS, seed, settle
 
-SECONDS = int(os.environ.get('SNAPSHOT_TEST_SECONDS', 60))
 SNAPSHOTS_MAX = 8
 
 # A libvirtd that is killed while it starts a domain may, when it is back, keep that
@@ -103,11 +102,6 @@ def kill_one(host, rand):
     return kind
 
 
-def settle(host):
-    host.ensure_running()
-    wait_until(lambda: not host.journals(), 'the end of the recovery')
-
-
 def one_round(host, rand, machines):
     for machine in rand.sample(machines, rand.randrange(len(machines))):
         machine.step()
@@ -126,9 +120,7 @@ def one_round(host, rand, machines):
 
 
 def test_random(host):
-    seed = int(os.environ.get('SNAPSHOT_TEST_SEED', random.randrange(1 << 30)))
-    tap.diagnose(f'SNAPSHOT_TEST_SEED={seed}')
-    rand = random.Random(seed)
+    rand = random.Random(seed())
     machines = [Machine(host, rand) for _ in range(4)]
     end, rounds, killed = time.monotonic() + SECONDS, 0, {}
     while time.monotonic() < end:

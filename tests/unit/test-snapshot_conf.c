@@ -87,6 +87,37 @@ testMemory(void)
     g_assert_cmpuint(none->disks->len, ==, 0);
 }
 
+/* What libvirt says of a domain that was found off when its turn came. */
+static void
+testMemoryOfShutoff(void)
+{
+    const struct {
+        const char *state;
+        virDomainSnapshotLocation memory;
+    } table[] = {
+        { "shutoff", VIR_DOMAIN_SNAPSHOT_LOCATION_NONE },
+        { "running", VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL },
+        { "paused", VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL },
+        { "disk-snapshot", VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(table); i++) {
+        gboolean none = table[i].memory == VIR_DOMAIN_SNAPSHOT_LOCATION_NONE;
+        g_autofree char *xml =
+            g_strdup_printf("<domainsnapshot><name>s</name><state>%s</state>"
+                            "<memory snapshot='external' file='/m'/></domainsnapshot>",
+                            table[i].state);
+        g_autoptr(virDomainSnapshotInfo) info = parse(xml);
+        g_autofree char *again =
+            virDomainSnapshotInfoFormat(info, VIR_DOMAIN_SNAPSHOT_OVERLAYS_NOWHERE, NULL);
+
+        g_assert_cmpint(info->memory, ==, table[i].memory);
+        g_assert_cmpstr(info->memory_file, ==, none ? NULL : "/m");
+        g_assert_true((strstr(again, "<memory snapshot=\"no\"/>") != NULL) == none);
+        g_assert_true((strstr(again, "/m") == NULL) == none);
+    }
+}
+
 static void
 testRefused(void)
 {
@@ -220,6 +251,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/snapshot_conf/parse", testParse);
     g_test_add_func("/snapshot_conf/memory", testMemory);
+    g_test_add_func("/snapshot_conf/memory-of-shutoff", testMemoryOfShutoff);
     g_test_add_func("/snapshot_conf/refused", testRefused);
     g_test_add_func("/snapshot_conf/get-domain", testGetDomain);
     g_test_add_func("/snapshot_conf/format", testFormat);

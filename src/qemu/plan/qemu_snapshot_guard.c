@@ -7,7 +7,9 @@
  * them off; so the domain is looked at again at the two points after which more is
  * at stake: before it is stopped, and before its definition is replaced. A snapshot
  * taken in between must not lose its state to the deletion of what the plan thought
- * was nobody's, and an overlay it made must not drop out of the definition.
+ * was nobody's, and an overlay it made must not drop out of the definition. One who starts the
+ * domain between the second look and the new definition has it on the old disks; that is
+ * seen right after, and the definition is put back.
  */
 
 #include "config.h"
@@ -205,6 +207,32 @@ qemuSnapshotGuardCheck(const qemuSnapshotGuard *guard, GError **error)
         return TRUE;
 
     return FALSE;
+}
+
+/* One that has ended meanwhile shows the definition that it has now. */
+gboolean
+qemuSnapshotGuardCheckStarted(const qemuSnapshotGuard *guard, const char *id,
+                              GError **error)
+{
+    g_autoptr(xmlDoc) doc = NULL;
+    g_autoptr(GPtrArray) disks = NULL;
+    g_autofree char *revert = NULL;
+    int active = virDomainIsActive(guard->dom);
+
+    if (active == 0)
+        return TRUE;
+    if (active < 0) {
+        virSnapErrorSetLibvirt(error, _("cannot read the state of domain '%s'"),
+                               guard->name);
+        return FALSE;
+    }
+
+    if (!(disks = qemuSnapshotReadDisks(guard->dom, 0, &doc, error)))
+        return FALSE;
+
+    revert = virDomainDefGetRevert(doc);
+    return g_strcmp0(revert, id) == 0 ||
+        guardSetChanged(guard, _("it was started"), error);
 }
 
 gboolean

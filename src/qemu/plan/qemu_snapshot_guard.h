@@ -18,5 +18,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotGuard, qemuSnapshotGuardFree)
  * would stop it. */
 gboolean qemuSnapshotGuardCheck(const qemuSnapshotGuard *guard, GError **error);
 
+/* After the new definition, which has that id, was made: fails where the domain runs on
+ * another one, since it was started before. */
+gboolean qemuSnapshotGuardCheckStarted(const qemuSnapshotGuard *guard, const char *id,
+                                       GError **error);
+
 /* The definition is what it is now, by our own doing. */
 gboolean qemuSnapshotGuardRenew(qemuSnapshotGuard *guard, GError **error);

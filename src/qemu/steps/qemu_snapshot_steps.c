@@ -353,7 +353,7 @@ stepDefine(qemuSnapshotRevertState *state, GError **error)
         return FALSE;
 
     noteEvent(state, VIR_DOMAIN_EVENT_DEFINED);
-    return TRUE;
+    return qemuSnapshotGuardCheckStarted(state->plan->guard, state->plan->id, error);
 }
 
 gboolean
