@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "virsnapchild.h"
 #include "virsnaperror.h"
 #include "virsnapfile.h"
 #include "virsnapimagename.h"
@@ -233,6 +234,7 @@ qcow2ReadDataFile(const qcow2Header *header, virSnapImage *image, GError **error
     }
 
     image->data_file = virSnapFileBeside(image->file, name);
+    virSnapChildTellIsAt(image->data_file);
     if (stat(image->data_file, &st) == 0 && S_ISREG(st.st_mode))
         return TRUE;
 
@@ -462,8 +464,8 @@ chainNextFromHeader(const virSnapImage *image, char **ret_file,
 }
 
 static gboolean
-chainAppend(GPtrArray *chain, const char *file, const char *format,
-            GError **error)
+chainAppend(GPtrArray *chain, virSnapImageReadFunc read, const char *file,
+            const char *format, GError **error)
 {
     virSnapImage *image;
 
@@ -477,7 +479,7 @@ chainAppend(GPtrArray *chain, const char *file, const char *format,
         return FALSE;
     }
 
-    if (!(image = virSnapImageRead(file, format, error)))
+    if (!(image = read(file, format, error)))
         return FALSE;
 
     g_ptr_array_add(chain, image);
@@ -485,19 +487,19 @@ chainAppend(GPtrArray *chain, const char *file, const char *format,
 }
 
 GPtrArray *
-virSnapImageReadChain(const char *file, const char *format, GPtrArray *known,
-                      gboolean known_end, GError **error)
+virSnapImageReadChain(virSnapImageReadFunc read, const char *file, const char *format,
+                      GPtrArray *known, gboolean known_end, GError **error)
 {
     g_autoptr(GPtrArray) chain =
         g_ptr_array_new_with_free_func((GDestroyNotify)virSnapImageFree);
 
-    if (!chainAppend(chain, file, format, error))
+    if (!chainAppend(chain, read, file, format, error))
         return NULL;
 
     for (guint i = 0; known && i < known->len; i++) {
         virSnapImage *image = g_ptr_array_index(known, i);
 
-        if (!chainAppend(chain, image->file,
+        if (!chainAppend(chain, read, image->file,
                          image->format ? image->format : "raw", error))
             return NULL;
     }
@@ -511,7 +513,7 @@ virSnapImageReadChain(const char *file, const char *format, GPtrArray *known,
             return NULL;
         if (!next)
             break;
-        if (!chainAppend(chain, next, next_format, error))
+        if (!chainAppend(chain, read, next, next_format, error))
             return NULL;
     }
 

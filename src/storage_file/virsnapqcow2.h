@@ -54,12 +54,16 @@ gboolean virSnapImageIsBlank(const char *file, gboolean *ret_blank, GError **err
 /* No chain that works well is near this long; QEMU opens each image of it. */
 #define VIR_SNAP_CHAIN_MAX 200
 
-/* The backing chain from `file` down, read from the headers as libvirt reads
+/* As virSnapImageRead(). */
+typedef virSnapImage *(*virSnapImageReadFunc)(const char *file, const char *format,
+                                              GError **error);
+
+/* The backing chain from `file` down, read by `read` from the headers as libvirt reads
  * it when a domain starts: a backing image needs its format in the header of
  * the one above, must be a plain path and not occur twice. `known`, of
  * virSnapImage with file and format set, is what a definition says of the
  * chain below `file`, and goes before what headers say; known_end tells that it
  * names the whole of it. Returns an array of virSnapImage, `file` first. */
-GPtrArray *virSnapImageReadChain(const char *file, const char *format,
-                                 GPtrArray *known, gboolean known_end,
-                                 GError **error);
+GPtrArray *virSnapImageReadChain(virSnapImageReadFunc read, const char *file,
+                                 const char *format, GPtrArray *known,
+                                 gboolean known_end, GError **error);

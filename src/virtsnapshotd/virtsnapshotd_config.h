@@ -20,6 +20,7 @@ struct _virtsnapshotdConfig {
     char *revert_by;               /* who answers libvirt's own call */
     char *storage_daemon;
     guint storage_daemon_timeout;  /* seconds */
+    guint storage_timeout;         /* the same */
     guint max_clients;
     guint max_workers;
 };

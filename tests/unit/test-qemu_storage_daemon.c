@@ -49,7 +49,7 @@ setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
         overlay->file = f->paths[i];
         overlay->fd = open(overlay->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         g_assert_cmpint(overlay->fd, >=, 0);
-        overlay->chain = virSnapImageReadChain(raw, "raw", NULL, FALSE, NULL);
+        overlay->chain = virSnapImageReadChain(virSnapImageRead, raw, "raw", NULL, FALSE, NULL);
         g_assert_nonnull(overlay->chain);
     }
 }
@@ -127,7 +127,7 @@ standOnFirst(fixture *f, gsize disk)
 {
     g_ptr_array_unref(f->overlays[disk].chain);
     f->overlays[disk].chain =
-        virSnapImageReadChain(f->paths[0], "qcow2", NULL, FALSE, NULL);
+        virSnapImageReadChain(virSnapImageRead, f->paths[0], "qcow2", NULL, FALSE, NULL);
     g_assert_cmpuint(f->overlays[disk].chain->len, ==, 2);
 }
 

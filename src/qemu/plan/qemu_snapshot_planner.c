@@ -114,7 +114,7 @@ plannerAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
     disk->target = g_strdup(then->target);
     g_ptr_array_add(plan->disks, disk);
 
-    disk->chain = virSnapImageReadChain(then->file,
+    disk->chain = virSnapImageReadChain(virSnapImageRead, then->file,
                                         then->format ? then->format : "raw",
                                         known, then->chain_ends, &cause);
     if (!disk->chain) {
