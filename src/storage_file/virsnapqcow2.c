@@ -58,6 +58,7 @@ virSnapImageFree(virSnapImage *image)
     g_free(image->file);
     g_free(image->format);
     g_free(image->backing);
+    g_free(image->backing_file);
     g_free(image->backing_format);
     g_free(image->data_file);
     g_free(image);
@@ -212,6 +213,10 @@ qcow2ReadBacking(const qcow2Header *header, virSnapImage *image, GError **error)
         return FALSE;
     }
 
+    if (virSnapImageNameIsPlain(image->backing)) {
+        virSnapChildTellIsAt(image->backing);
+        image->backing_file = virSnapFileBeside(image->file, image->backing);
+    }
     return TRUE;
 }
 
@@ -450,7 +455,7 @@ chainNextFromHeader(const virSnapImage *image, char **ret_file,
         return FALSE;
     }
 
-    if (!virSnapImageNameIsPlain(image->backing)) {
+    if (!image->backing_file) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
                     _("the backing image '%s' of image '%s' is not a plain "
                       "file, which is not supported yet"),
@@ -458,7 +463,7 @@ chainNextFromHeader(const virSnapImage *image, char **ret_file,
         return FALSE;
     }
 
-    *ret_file = virSnapFileBeside(image->file, image->backing);
+    *ret_file = g_strdup(image->backing_file);
     *ret_format = g_strdup(image->backing_format);
     return TRUE;
 }

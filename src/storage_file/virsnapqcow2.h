@@ -13,6 +13,7 @@ struct _virSnapImage {
     char *format;          /* "raw" or "qcow2" */
     guint64 size;          /* virtual size in bytes, a multiple of 512 */
     char *backing;         /* as the header names it; NULL: none */
+    char *backing_file;    /* its absolute path, where that name is a plain one */
     char *backing_format;  /* as the header names it; NULL: not said */
     char *data_file;       /* absolute path of the raw file that the clusters are in;
                             * NULL: in the image itself */

@@ -16,7 +16,7 @@
 #include "virsnapstorage.h"
 #include "virsnapstorageimage.h"
 
-#define IMAGE_TYPE "(^ay^aytm^aym^aym^ay)"
+#define IMAGE_TYPE "(^ay^aytm^aym^aym^aym^ay)"
 
 static GVariant *
 imageRun(GVariant *args, const virSnapDescriptors *in G_GNUC_UNUSED,
@@ -30,7 +30,8 @@ imageRun(GVariant *args, const virSnapDescriptors *in G_GNUC_UNUSED,
         return NULL;
 
     return g_variant_new(IMAGE_TYPE, image->file, image->format, image->size,
-                         image->backing, image->backing_format, image->data_file);
+                         image->backing, image->backing_file, image->backing_format,
+                         image->data_file);
 }
 
 static const virSnapChildOp image_op = { "read image", imageRun };
@@ -48,7 +49,8 @@ virSnapStorageReadImage(const char *file, const char *format, GError **error)
 
     image = g_new0(virSnapImage, 1);
     g_variant_get(answer, IMAGE_TYPE, &image->file, &image->format, &image->size,
-                  &image->backing, &image->backing_format, &image->data_file);
+                  &image->backing, &image->backing_file, &image->backing_format,
+                  &image->data_file);
     return image;
 }
 

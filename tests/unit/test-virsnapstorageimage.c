@@ -66,6 +66,7 @@ assertSame(const char *file, const char *format)
     g_assert_cmpstr(image->format, ==, own->format);
     g_assert_cmpuint(image->size, ==, own->size);
     g_assert_cmpstr(image->backing, ==, own->backing);
+    g_assert_cmpstr(image->backing_file, ==, own->backing_file);
     g_assert_cmpstr(image->backing_format, ==, own->backing_format);
     g_assert_cmpstr(image->data_file, ==, own->data_file);
 }

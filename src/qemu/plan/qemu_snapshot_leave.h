@@ -11,8 +11,8 @@
 /* Fills in the plan's discards: the images that the reverted disks are on, as far
  * as they were made by a snapshot or a revert of this domain and none of its
  * snapshots needs them. */
-void qemuSnapshotLeavePlan(qemuSnapshotPlan *plan,
-                           const qemuSnapshotSource *source);
+gboolean qemuSnapshotLeavePlan(qemuSnapshotPlan *plan,
+                               const qemuSnapshotSource *source, GError **error);
 
 /* Takes those out that another domain uses, which qemuSnapshotDiscard() does
  * itself: for telling beforehand. */

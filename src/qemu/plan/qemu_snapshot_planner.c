@@ -24,8 +24,8 @@
 #include "qemu_snapshot_planner.h"
 #include "qemu_snapshot_source.h"
 #include "virsnaperror.h"
-#include "virsnapfile.h"
-#include "virsnapqcow2.h"
+#include "virsnapstoragefile.h"
+#include "virsnapstorageimage.h"
 
 #define FLAGS_SUPPORTED (VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING | \
                          VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED | \
@@ -63,13 +63,16 @@ plannerStatReplaced(qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *source
 {
     virDomainDisk *now = virDomainDisksFind(source->now_disks, disk->target);
     const virSnapImage *base = g_ptr_array_index(disk->chain, 0);
+    int fault = ENOENT;
 
-    if (now && now->file && stat(now->file, &disk->like) == 0)
-        return TRUE;
-    if (stat(base->file, &disk->like) == 0)
+    if (now && now->file && !virSnapStorageStat(now->file, &disk->like, &fault, error))
+        return FALSE;
+    if (fault && !virSnapStorageStat(base->file, &disk->like, &fault, error))
+        return FALSE;
+    if (!fault)
         return TRUE;
 
-    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, fault,
                          _("cannot stat image '%s'"), base->file);
     return FALSE;
 }
@@ -114,7 +117,7 @@ plannerAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
     disk->target = g_strdup(then->target);
     g_ptr_array_add(plan->disks, disk);
 
-    disk->chain = virSnapImageReadChain(virSnapImageRead, then->file,
+    disk->chain = virSnapImageReadChain(virSnapStorageReadImage, then->file,
                                         then->format ? then->format : "raw",
                                         known, then->chain_ends, &cause);
     if (!disk->chain) {
@@ -234,8 +237,8 @@ plannerDecide(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
         return FALSE;
     if (!force && !qemuSnapshotCheckRisks(plan, source, error))
         return FALSE;
-    if (!keep)
-        qemuSnapshotLeavePlan(plan, source);
+    if (!keep && !qemuSnapshotLeavePlan(plan, source, error))
+        return FALSE;
 
     plan->guard = qemuSnapshotGuardNew(source);
     return qemuSnapshotDefinitionMake(plan, source, error) &&

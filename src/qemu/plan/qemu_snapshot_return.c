@@ -12,7 +12,7 @@
 
 #include "qemu_snapshot_return.h"
 #include "virsnaperror.h"
-#include "virsnapfile.h"
+#include "virsnapstoragefile.h"
 
 typedef struct _returnSearch returnSearch;
 struct _returnSearch {
@@ -119,11 +119,11 @@ qemuSnapshotCheckReturn(const qemuSnapshotSource *source, const virDomainDisk *t
                         GError **error)
 {
     const char *file = then->file ? then->file : then->dev;
-    g_autofree char *key = file ? virSnapFileKey(file) : NULL;
+    g_autofree char *key = file ? virSnapStorageKey(file, error) : NULL;
     returnSearch search = { .conn = virDomainGetConnect(source->dom), .key = key };
 
-    if (!file)
-        return TRUE;
+    if (!file || !key)
+        return !file;
 
     for (guint i = 0; i < source->tree->infos->len; i++) {
         if (!checkSnapshot(source, then, &search,
