@@ -36,6 +36,10 @@ undoSteps(qemuSnapshotRevertState *state, gsize failed, GError **error)
     virErrorNumber code = virSnapErrorCode(*error);
     gboolean undone = TRUE;
 
+    /* one that has not returned may still act on a file of the same name */
+    if (state->journal && qemuSnapshotJournalHold(state->journal)->pending)
+        undone = FALSE;
+
     for (gsize i = failed + 1; undone && i-- > 0;) {
         g_autoptr(GError) outcome = NULL;
 
@@ -111,6 +115,7 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *reques
     /* who asked for it may open them at once */
     qemuSnapshotOverlaysRelease(overlays);
     journal = state.journal;
+    qemuSnapshotStepNoteWaits(&state, request->uuid);
     *ret_events = state.events;
     return ok;
 }

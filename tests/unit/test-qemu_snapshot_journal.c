@@ -103,6 +103,28 @@ readBack(fixture *f, qemuSnapshotPlan **ret_plan, GError **error)
     return journal;
 }
 
+/* As a child has that may still carry out a change; it outlives who wrote the journal. */
+static void
+testHeld(fixture *f, const void *opaque G_GNUC_UNUSED)
+{
+    qemuSnapshotJournal *journal = qemuSnapshotJournalCreate(f->folder, f->plan, NULL);
+    int fd = dup(qemuSnapshotJournalHold(journal)->fd);
+    g_autoptr(qemuSnapshotPlan) plan = NULL;
+    g_autoptr(GError) error = NULL;
+
+    qemuSnapshotJournalFree(journal);
+    g_assert_null(readBack(f, &plan, &error));
+    g_assert_null(plan);
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_TIMEOUT);
+    g_assert_nonnull(strstr(error->message, "waits for storage at '/"));
+    g_assert_nonnull(strstr(error->message, f->plan->domain));
+
+    close(fd);
+    journal = readBack(f, &plan, NULL);
+    g_assert_nonnull(journal);
+    qemuSnapshotJournalFree(journal);
+}
+
 static void
 testThereAndBack(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
@@ -166,6 +188,8 @@ testRecords(fixture *f, const void *opaque G_GNUC_UNUSED)
     g_assert_true(qemuSnapshotJournalAdd(journal, QEMU_SNAPSHOT_RECORD_STOP, NULL));
     g_assert_true(qemuSnapshotJournalAdd(journal, QEMU_SNAPSHOT_RECORD_STARTED, NULL));
 
+    /* nobody else takes it up meanwhile */
+    g_clear_pointer(&journal, qemuSnapshotJournalFree);
     again = readBack(f, &same, NULL);
     g_assert_false(qemuSnapshotJournalHas(again, QEMU_SNAPSHOT_RECORD_PERSIST));
     g_assert_true(qemuSnapshotJournalHas(again, QEMU_SNAPSHOT_RECORD_STOP));
@@ -200,6 +224,8 @@ checkTorn(fixture *f, const char *text, gsize len)
     g_assert_false(qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_START));
 
     g_assert_true(qemuSnapshotJournalAdd(journal, QEMU_SNAPSHOT_RECORD_START, NULL));
+    /* nobody else takes it up meanwhile */
+    g_clear_pointer(&journal, qemuSnapshotJournalFree);
     again = readBack(f, &same, &error);
     g_assert_no_error(error);
     g_assert_true(qemuSnapshotJournalHas(again, QEMU_SNAPSHOT_RECORD_STOP));
@@ -342,6 +368,7 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     ADD("there-and-back", testThereAndBack);
+    ADD("held", testHeld);
     ADD("records", testRecords);
     ADD("torn-record", testTornRecord);
     ADD("damaged", testDamaged);

@@ -15,6 +15,7 @@
 #include "qemu_storage_daemon.h"
 #include "virsnaperror.h"
 #include "virsnapqcow2.h"
+#include "virsnapstorage.h"
 
 #define BINARY "qemu-storage-daemon"
 #define DISKS 4
@@ -279,6 +280,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_assert_true(virSnapStorageInit(60, NULL));
     ADD("one", testOne);
     ADD("four", testFour);
     ADD("other-format", testOtherFormat);

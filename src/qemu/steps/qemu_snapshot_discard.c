@@ -12,32 +12,32 @@
 
 #include "config.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 #include "qemu_snapshot_discard.h"
 #include "virsnaperror.h"
 #include "virsnapfault.h"
-#include "virsnapfile.h"
-#include "virsnaplock.h"
+#include "virsnapstoragefile.h"
+#include "virsnapstorageimage.h"
 
 static gboolean
 discardFile(const char *file, const virSnapFileID *id, const qemuSnapshotImages *domains,
-            GError **ret_error)
+            virSnapStorageHold *hold, GError **ret_error)
 {
-    g_autofree char *key = virSnapFileKey(file);
-    const char *user = g_hash_table_lookup(domains->owners, key);
+    g_autofree char *key = virSnapStorageKey(file, ret_error);
+    const char *user = key ? g_hash_table_lookup(domains->owners, key) : NULL;
     g_autoptr(GError) error = NULL;
     gboolean in_use = FALSE;
     gboolean exists = FALSE;
+    gboolean is_left;
+    int fault = 0;
 
-    if (!virSnapFileExists(file, &exists, ret_error))
+    if (!key || !virSnapStorageExists(file, &exists, ret_error) ||
+        !virSnapStorageIs(file, id, &is_left, ret_error))
         return FALSE;
     /* gone already: by a revert that was broken off after it */
     if (!exists)
         return TRUE;
 
-    if (!virSnapFileIs(file, id))
+    if (!is_left)
         g_warning(_("image '%s' is kept: it is not known to be the one that was left"),
                   file);
     else if (user)
@@ -45,17 +45,19 @@ discardFile(const char *file, const virSnapFileID *id, const qemuSnapshotImages 
                   file, user);
     else if (domains->unknown)
         g_warning(_("image '%s' is kept: %s"), file, domains->unknown);
-    else if (!virSnapLockInUse(file, &in_use, &error))
+    else if (!virSnapStorageIsInUse(file, &in_use, &error))
         g_warning(_("image '%s' is kept: %s"), file, error->message);
     else if (in_use)
         g_warning(_("image '%s' is kept: a program has it open"), file);
-    else if (unlink(file) < 0)
-        g_warning(_("image '%s' can't be deleted: %s"), file, g_strerror(errno));
+    else if (!virSnapStorageUnlink(hold, file, &fault, ret_error))
+        return FALSE;
+    else if (fault)
+        g_warning(_("image '%s' can't be deleted: %s"), file, g_strerror(fault));
     return TRUE;
 }
 
 gboolean
-qemuSnapshotDiscard(const qemuSnapshotPlan *plan, GError **error)
+qemuSnapshotDiscard(const qemuSnapshotPlan *plan, virSnapStorageHold *hold, GError **error)
 {
     g_autoptr(qemuSnapshotImages) domains = NULL;
     gboolean any = plan->discards->len > 0;
@@ -76,15 +78,17 @@ qemuSnapshotDiscard(const qemuSnapshotPlan *plan, GError **error)
         qemuSnapshotPlanDiscard *discard =
             g_ptr_array_index(plan->discards, i);
 
-        if (!discardFile(discard->file, &discard->id, domains, error))
+        if (!discardFile(discard->file, &discard->id, domains, hold, error))
             return FALSE;
     }
 
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+        gboolean kept = FALSE;
 
-        if (disk->in_place && virSnapFileIs(disk->kept, &disk->old_id) &&
-            !discardFile(disk->kept, &disk->old_id, domains, error))
+        if (disk->in_place &&
+            (!virSnapStorageIs(disk->kept, &disk->old_id, &kept, error) ||
+             (kept && !discardFile(disk->kept, &disk->old_id, domains, hold, error))))
             return FALSE;
     }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "qemu_snapshot_plan.h"
+#include "virsnapstorage.h"
 
 /* How far: each says that what it names may have been begun. */
 typedef enum {
@@ -39,6 +40,12 @@ gboolean qemuSnapshotJournalClear(qemuSnapshotJournal *journal, GError **error);
 void qemuSnapshotJournalFree(qemuSnapshotJournal *journal);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotJournal, qemuSnapshotJournalFree)
 
+/* For the changes of the revert, which is nobody's to take up while one may still come. */
+virSnapStorageHold *qemuSnapshotJournalHold(qemuSnapshotJournal *journal);
+
+/* Sets the error that says so, VIR_ERR_OPERATION_TIMEOUT, and returns FALSE. */
+gboolean qemuSnapshotJournalSetWaits(const qemuSnapshotPlan *plan, GError **error);
+
 const char *qemuSnapshotJournalFile(const qemuSnapshotJournal *journal);
 
 /* Whether the revert was begun since the host was started. */
@@ -49,7 +56,8 @@ GPtrArray *qemuSnapshotJournalList(const char *folder);
 
 /* Reads that of a domain: its plan has neither chains nor a guard, nor dom. Where
  * there is none, *ret_journal is NULL. One that is damaged is set aside under another
- * name and never acted on; that is an error, once. */
+ * name and never acted on; that is an error, once. Where a change of the revert may still
+ * come that is the error: as of qemuSnapshotJournalSetWaits(), and no other has its code. */
 gboolean qemuSnapshotJournalRead(const char *folder, const unsigned char *uuid,
                                  qemuSnapshotJournal **ret_journal,
                                  qemuSnapshotPlan **ret_plan, GError **error);

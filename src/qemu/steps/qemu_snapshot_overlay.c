@@ -12,8 +12,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include "qemu_snapshot_overlay.h"
@@ -21,9 +19,8 @@
 #include "qemu_storage_daemon.h"
 #include "virsnaperror.h"
 #include "virsnapfault.h"
-#include "virsnapfile.h"
-#include "virsnaplock.h"
-#include "virsnapqcow2.h"
+#include "virsnapstoragefile.h"
+#include "virsnapstorageimage.h"
 
 struct _qemuSnapshotOverlays {
     const qemuSnapshotDriver *driver;
@@ -90,11 +87,20 @@ qemuSnapshotOverlaysFree(qemuSnapshotOverlays *overlays)
 static int
 overlayOpen(qemuSnapshotPlanDisk *disk, gboolean *ret_named, GError **error)
 {
-    struct stat st;
+    gboolean regular;
+    int fd;
+
+    if (!disk->reused)
+        return virSnapStorageCreate(NULL, disk->file, &disk->like, ret_named, &disk->id,
+                                    error);
 
     *ret_named = TRUE;
-    return disk->reused ? virSnapFileOpenImage(disk->file, &st, error) :
-        virSnapFileCreate(disk->file, &disk->like, ret_named, error);
+    if ((fd = virSnapStorageOpenImage(disk->file, error)) < 0 ||
+        virSnapStorageGetID(disk->file, &disk->id, &regular, error))
+        return fd;
+
+    close(fd);
+    return -1;
 }
 
 static gboolean
@@ -102,6 +108,7 @@ overlayReserve(qemuSnapshotOverlays *overlays, guint i, GError **error)
 {
     qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
     int fd = overlayOpen(disk, &overlays->named[i], error);
+    gboolean regular;
 
     if (fd < 0) {
         g_prefix_error(error, _("disk '%s': "), disk->target);
@@ -109,13 +116,8 @@ overlayReserve(qemuSnapshotOverlays *overlays, guint i, GError **error)
     }
 
     overlays->overlays[i].fd = fd;
-    if (virSnapFileGetDescriptorID(fd, &disk->id) &&
-        (!disk->in_place || virSnapFileGetID(disk->overlay, &disk->old_id)))
-        return TRUE;
-
-    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                         _("cannot stat the overlay of disk '%s'"), disk->target);
-    return FALSE;
+    return !disk->in_place ||
+        virSnapStorageGetID(disk->overlay, &disk->old_id, &regular, error);
 }
 
 gboolean
@@ -133,20 +135,24 @@ qemuSnapshotOverlaysReserve(qemuSnapshotOverlays *overlays, qemuSnapshotPlan *pl
 }
 
 static gboolean
-overlaysName(qemuSnapshotOverlays *overlays, GError **error)
+overlaysName(qemuSnapshotOverlays *overlays, virSnapStorageHold *hold, GError **error)
 {
     for (guint i = 0; i < overlays->plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
+        int fault = 0;
 
         if (!virSnapFault("overlay-link", error))
             return FALSE;
         if (!overlays->named[i] &&
-            !virSnapFileLink(overlays->overlays[i].fd, disk->file, error)) {
+            !virSnapStorageName(hold, overlays->overlays[i].fd, disk->file, error)) {
             g_prefix_error(error, _("disk '%s': "), disk->target);
             return FALSE;
         }
-        if (disk->in_place && link(disk->overlay, disk->kept) < 0) {
-            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+        if (disk->in_place &&
+            !virSnapStorageLink(hold, disk->overlay, disk->kept, &fault, error))
+            return FALSE;
+        if (fault) {
+            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, fault,
                                  _("the current overlay of disk '%s' can't be "
                                    "set aside as '%s'"), disk->target, disk->kept);
             return FALSE;
@@ -164,11 +170,12 @@ qemuSnapshotOverlaysPrepare(qemuSnapshotOverlays *overlays)
 }
 
 gboolean
-qemuSnapshotOverlaysBegin(qemuSnapshotOverlays *overlays, GError **error)
+qemuSnapshotOverlaysBegin(qemuSnapshotOverlays *overlays, virSnapStorageHold *hold,
+                          GError **error)
 {
     overlays->daemon = qemuStorageSpareTake(g_steal_pointer(&overlays->spare), error);
 
-    return overlays->daemon && overlaysName(overlays, error) &&
+    return overlays->daemon && overlaysName(overlays, hold, error) &&
         qemuStorageDaemonBegin(overlays->daemon, overlays->overlays,
                                overlays->plan->disks->len,
                                qemuSnapshotDriverStorageTimeout(overlays->driver),
@@ -185,27 +192,33 @@ qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays, GError **error)
 /* The overlays and the folders' entries for them. All are sent on their way
  * before one is waited for, so that one commit of the file system does for all. */
 static gboolean
-overlaysSync(qemuSnapshotOverlays *overlays, GError **error)
+overlaysSync(qemuSnapshotOverlays *overlays, virSnapStorageHold *hold, GError **error)
 {
     g_autoptr(GHashTable) folders = g_hash_table_new_full(g_str_hash, g_str_equal,
                                                           g_free, NULL);
 
-    for (guint i = 0; i < overlays->plan->disks->len; i++)
-        sync_file_range(overlays->overlays[i].fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-
     for (guint i = 0; i < overlays->plan->disks->len; i++) {
         qemuStorageOverlay *overlay = &overlays->overlays[i];
 
-        if (!virSnapFault("overlay-sync", error))
+        if (!virSnapStorageBeginSync(hold, overlay->fd, overlay->file, error))
             return FALSE;
-        if (fsync(overlay->fd) < 0) {
-            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+    }
+
+    for (guint i = 0; i < overlays->plan->disks->len; i++) {
+        qemuStorageOverlay *overlay = &overlays->overlays[i];
+        int fault;
+
+        if (!virSnapFault("overlay-sync", error) ||
+            !virSnapStorageSync(hold, overlay->fd, overlay->file, &fault, error))
+            return FALSE;
+        if (fault) {
+            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, fault,
                                  _("overlay '%s' of disk '%s' can't be made "
                                    "durable"), overlay->file, overlay->disk);
             return FALSE;
         }
         if (g_hash_table_add(folders, g_path_get_dirname(overlay->file)) &&
-            !virSnapFileSyncFolder(overlay->file, error))
+            !virSnapStorageSyncFolder(hold, overlay->file, error))
             return FALSE;
     }
 
@@ -217,7 +230,8 @@ static gboolean
 overlayCheckHeader(const qemuStorageOverlay *overlay, GError **error)
 {
     const virSnapImage *base = g_ptr_array_index(overlay->chain, 0);
-    g_autoptr(virSnapImage) image = virSnapImageRead(overlay->file, "qcow2", error);
+    g_autoptr(virSnapImage) image = 
+        virSnapStorageReadImage(overlay->file, "qcow2", error);
 
     if (!image)
         return FALSE;
@@ -239,10 +253,11 @@ overlayCheckHeader(const qemuStorageOverlay *overlay, GError **error)
 }
 
 gboolean
-qemuSnapshotOverlaysVerify(qemuSnapshotOverlays *overlays, GError **error)
+qemuSnapshotOverlaysVerify(qemuSnapshotOverlays *overlays, virSnapStorageHold *hold,
+                           GError **error)
 {
     /* it opens them while we wait for the disk */
-    if (!overlaysSync(overlays, error) ||
+    if (!overlaysSync(overlays, hold, error) ||
         !qemuStorageDaemonVerify(overlays->daemon, error))
         return FALSE;
 
@@ -266,22 +281,25 @@ qemuSnapshotOverlaysRelease(qemuSnapshotOverlays *overlays)
 }
 
 gboolean
-qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays, GError **error)
+qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays, virSnapStorageHold *hold,
+                           GError **error)
 {
     for (guint i = 0; i < overlays->plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = planDisk(overlays, i);
+        int fault;
 
         if (!disk->in_place)
             continue;
-        if (!virSnapFault("overlay-switch", error))
+        if (!virSnapFault("overlay-switch", error) ||
+            !virSnapStorageRename(hold, disk->file, disk->overlay, &fault, error))
             return FALSE;
-        if (rename(disk->file, disk->overlay) < 0) {
-            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+        if (fault) {
+            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, fault,
                                  _("the overlay of disk '%s' can't be put in the "
                                    "place of '%s'"), disk->target, disk->overlay);
             return FALSE;
         }
-        if (!virSnapFileSyncFolder(disk->overlay, error))
+        if (!virSnapStorageSyncFolder(hold, disk->overlay, error))
             return FALSE;
     }
 
@@ -294,12 +312,13 @@ static gboolean
 checkNobodyNeedsNew(const qemuSnapshotPlan *plan, const qemuSnapshotPlanDisk *disk,
                     virConnectPtr conn, GError **error)
 {
-    g_autofree char *key = virSnapFileKey(disk->overlay);
+    g_autofree char *key = virSnapStorageKey(disk->overlay, error);
     g_autoptr(qemuSnapshotTree) tree = NULL;
     g_autoptr(qemuSnapshotImages) others = NULL;
     const char *user;
 
-    if ((plan->dom && !(tree = qemuSnapshotTreeRead(plan->dom, NULL, error))) ||
+    if (!key ||
+        (plan->dom && !(tree = qemuSnapshotTreeRead(plan->dom, NULL, error))) ||
         !(others = qemuSnapshotReadDomains(conn, plan->dom, error)))
         return FALSE;
 
@@ -326,8 +345,8 @@ checkNobodyUsedNew(const qemuSnapshotPlanDisk *disk, gboolean begun, GError **er
     gboolean in_use = FALSE;
     gboolean blank = TRUE;
 
-    if (!virSnapLockInUse(disk->overlay, &in_use, error) ||
-        (!in_use && !begun && !virSnapImageIsBlank(disk->overlay, &blank, error)))
+    if (!virSnapStorageIsInUse(disk->overlay, &in_use, error) ||
+        (!in_use && !begun && !virSnapStorageIsBlank(disk->overlay, &blank, error)))
         return FALSE;
 
     if (in_use)
@@ -345,16 +364,20 @@ checkNobodyUsedNew(const qemuSnapshotPlanDisk *disk, gboolean begun, GError **er
 
 static gboolean
 overlaySwitchBack(const qemuSnapshotPlan *plan, const qemuSnapshotPlanDisk *disk,
-                  virConnectPtr conn, gboolean begun, GError **error)
+                  virConnectPtr conn, gboolean begun, virSnapStorageHold *hold,
+                  GError **error)
 {
+    int fault;
+
     if (!virSnapFault("overlay-switch-back", error) ||
         !checkNobodyUsedNew(disk, begun, error) ||
-        !checkNobodyNeedsNew(plan, disk, conn, error))
+        !checkNobodyNeedsNew(plan, disk, conn, error) ||
+        !virSnapStorageRename(hold, disk->kept, disk->overlay, &fault, error))
         return FALSE;
-    if (rename(disk->kept, disk->overlay) == 0)
+    if (fault == 0)
         return virSnapFault("overlay-switched-back", error);
 
-    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, fault,
                          _("the overlay '%s' of disk '%s' can't be put back, it "
                            "is '%s'"), disk->overlay, disk->target, disk->kept);
     return FALSE;
@@ -362,19 +385,22 @@ overlaySwitchBack(const qemuSnapshotPlan *plan, const qemuSnapshotPlanDisk *disk
 
 gboolean
 qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, virConnectPtr conn,
-                               gboolean begun, GError **error)
+                               gboolean begun, virSnapStorageHold *hold,
+                               GError **error)
 {
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+        gboolean switched, kept;
 
         if (!disk->in_place)
             continue;
-        if (virSnapFileIs(disk->overlay, &disk->id) &&
-            virSnapFileIs(disk->kept, &disk->old_id) &&
-            !overlaySwitchBack(plan, disk, conn, begun, error))
+        if (!virSnapStorageIs(disk->overlay, &disk->id, &switched, error) ||
+            !virSnapStorageIs(disk->kept, &disk->old_id, &kept, error) ||
+            (switched && kept &&
+             !overlaySwitchBack(plan, disk, conn, begun, hold, error)))
             return FALSE;
         /* also after one that was broken off before it was durable */
-        if (!virSnapFileSyncFolder(disk->overlay, error))
+        if (!virSnapStorageSyncFolder(hold, disk->overlay, error))
             return FALSE;
     }
 
@@ -387,21 +413,24 @@ overlayIsLeft(const qemuSnapshotPlanDisk *disk, gboolean *ret_left, GError **err
 {
     gboolean exists = FALSE;
 
-    if (!disk->reused && !virSnapFileExists(disk->file, &exists, error))
+    *ret_left = FALSE;
+    if (!disk->reused && !virSnapStorageExists(disk->file, &exists, error))
         return FALSE;
 
-    *ret_left = exists && virSnapFileIs(disk->file, &disk->id);
-    return TRUE;
+    return !exists || virSnapStorageIs(disk->file, &disk->id, ret_left, error);
 }
 
 static gboolean
 overlayRemove(const qemuSnapshotPlanDisk *disk, const qemuSnapshotImages *needed,
-              GError **error)
+              virSnapStorageHold *hold, GError **error)
 {
-    g_autofree char *key = virSnapFileKey(disk->file);
-    const char *user = needed ? g_hash_table_lookup(needed->owners, key) : NULL;
+    g_autofree char *key = virSnapStorageKey(disk->file, error);
+    const char *user = needed && key ? g_hash_table_lookup(needed->owners, key) : NULL;
     gboolean in_use = FALSE;
+    int fault;
 
+    if (!key)
+        return FALSE;
     if (user) {
         g_warning(_("overlay '%s' is kept: domain '%s' or one of its snapshots needs it"),
                   disk->file, user);
@@ -409,7 +438,7 @@ overlayRemove(const qemuSnapshotPlanDisk *disk, const qemuSnapshotImages *needed
     }
 
     if (!virSnapFault("overlay-unlink", error) ||
-        !virSnapLockInUse(disk->file, &in_use, error))
+        !virSnapStorageIsInUse(disk->file, &in_use, error))
         return FALSE;
     if (in_use) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
@@ -417,8 +446,10 @@ overlayRemove(const qemuSnapshotPlanDisk *disk, const qemuSnapshotImages *needed
                     disk->file);
         return FALSE;
     }
-    if (unlink(disk->file) < 0) {
-        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+    if (!virSnapStorageUnlink(hold, disk->file, &fault, error))
+        return FALSE;
+    if (fault) {
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, fault,
                              _("overlay '%s' can't be removed"), disk->file);
         return FALSE;
     }
@@ -426,9 +457,31 @@ overlayRemove(const qemuSnapshotPlanDisk *disk, const qemuSnapshotImages *needed
     return TRUE;
 }
 
+/* In place: the second name of the old one, which has its first again. */
+static gboolean
+overlayRemoveKept(const qemuSnapshotPlanDisk *disk, virSnapStorageHold *hold,
+                  GError **error)
+{
+    gboolean kept, back;
+    int fault = 0;
+
+    if (!disk->in_place)
+        return TRUE;
+    if (!virSnapStorageIs(disk->kept, &disk->old_id, &kept, error) ||
+        !virSnapStorageIs(disk->overlay, &disk->old_id, &back, error) ||
+        (kept && back && !virSnapStorageUnlink(hold, disk->kept, &fault, error)))
+        return FALSE;
+    if (fault == 0)
+        return TRUE;
+
+    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, fault,
+                         _("'%s' can't be removed"), disk->kept);
+    return FALSE;
+}
+
 gboolean
 qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, virConnectPtr conn,
-                           GError **error)
+                           virSnapStorageHold *hold, GError **error)
 {
     g_autoptr(qemuSnapshotImages) needed = NULL;
 
@@ -441,14 +494,9 @@ qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, virConnectPtr conn,
         if (left && conn && !needed &&
             !(needed = qemuSnapshotReadDomains(conn, NULL, error)))
             return FALSE;
-        if (left && !overlayRemove(disk, needed, error))
+        if ((left && !overlayRemove(disk, needed, hold, error)) ||
+            !overlayRemoveKept(disk, hold, error))
             return FALSE;
-        if (disk->in_place && virSnapFileIs(disk->kept, &disk->old_id) &&
-            virSnapFileIs(disk->overlay, &disk->old_id) && unlink(disk->kept) < 0) {
-            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
-                                 _("'%s' can't be removed"), disk->kept);
-            return FALSE;
-        }
     }
 
     return TRUE;
@@ -459,8 +507,11 @@ qemuSnapshotOverlaysCheck(const qemuSnapshotPlan *plan, GError **error)
 {
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+        gboolean there = disk->reused;
 
-        if (disk->reused || virSnapFileIs(disk->overlay, &disk->id))
+        if (!there && !virSnapStorageIs(disk->overlay, &disk->id, &there, error))
+            return FALSE;
+        if (there)
             continue;
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
                     _("overlay '%s' of disk '%s', which was made for domain '%s', is not "
@@ -481,7 +532,7 @@ qemuSnapshotOverlaysAreBlank(const qemuSnapshotPlan *plan, gboolean *ret_blank,
 
         if (disk->reused && plan->start != QEMU_SNAPSHOT_START_RESTORE)
             continue;
-        if (!virSnapImageIsBlank(disk->overlay, ret_blank, error))
+        if (!virSnapStorageIsBlank(disk->overlay, ret_blank, error))
             return FALSE;
     }
 

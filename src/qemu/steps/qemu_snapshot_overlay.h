@@ -7,6 +7,7 @@
 
 #include "qemu_snapshot_driver.h"
 #include "qemu_snapshot_plan.h"
+#include "virsnapstorage.h"
 
 typedef struct _qemuSnapshotOverlays qemuSnapshotOverlays;
 
@@ -24,22 +25,24 @@ void qemuSnapshotOverlaysPrepare(qemuSnapshotOverlays *overlays);
 gboolean qemuSnapshotOverlaysReserve(qemuSnapshotOverlays *overlays,
                                      qemuSnapshotPlan *plan, GError **error);
 
-/* Names them, and begins to make overlays of them. */
-gboolean qemuSnapshotOverlaysBegin(qemuSnapshotOverlays *overlays, GError **error);
+/* Names them, and begins to make overlays of them. Here and below `hold` is the
+ * journal's: see qemuSnapshotJournalHold(). */
+gboolean qemuSnapshotOverlaysBegin(qemuSnapshotOverlays *overlays,
+                                   virSnapStorageHold *hold, GError **error);
 
 /* Waits until they are made. */
 gboolean qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays, GError **error);
 
 /* Has each opened on its chain, reads back what it says, and makes all durable. */
 gboolean qemuSnapshotOverlaysVerify(qemuSnapshotOverlays *overlays,
-                                    GError **error);
+                                    virSnapStorageHold *hold, GError **error);
 
 /* Ends what of ours has the images open. */
 void qemuSnapshotOverlaysRelease(qemuSnapshotOverlays *overlays);
 
 /* Gives overlays that replace one in place their final name. */
 gboolean qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays,
-                                    GError **error);
+                                    virSnapStorageHold *hold, GError **error);
 
 /* The rest goes by what is there, so that it can be done twice, and by another
  * process. */
@@ -48,13 +51,14 @@ gboolean qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays,
  * lost, or a snapshot or another domain needs it, or where something was written to it
  * although the revert has not `begun` to start the domain. */
 gboolean qemuSnapshotOverlaysSwitchBack(const qemuSnapshotPlan *plan, virConnectPtr conn,
-                                        gboolean begun, GError **error);
+                                        gboolean begun, virSnapStorageHold *hold,
+                                        GError **error);
 
 /* Removes the files that were made, after a look whether a program has them open. Those
  * that a domain or a snapshot of that libvirt needs are kept; conn is NULL where none
  * can know of them yet. */
 gboolean qemuSnapshotOverlaysRemove(const qemuSnapshotPlan *plan, virConnectPtr conn,
-                                    GError **error);
+                                    virSnapStorageHold *hold, GError **error);
 
 /* Fails where one that the new definition names is not there, or another file is. */
 gboolean qemuSnapshotOverlaysCheck(const qemuSnapshotPlan *plan, GError **error);

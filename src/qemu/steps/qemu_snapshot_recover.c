@@ -126,6 +126,7 @@ recoverWithout(qemuSnapshotRevertState *state, virConnectPtr conn, GError **erro
 {
     const qemuSnapshotJournal *journal = state->journal;
     gboolean begun = qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_START);
+    virSnapStorageHold *hold = qemuSnapshotJournalHold(state->journal);
     gboolean was_on_them =
         qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_STARTED) ||
         qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_RECORDED);
@@ -134,8 +135,8 @@ recoverWithout(qemuSnapshotRevertState *state, virConnectPtr conn, GError **erro
         g_message(_("domain '%s', which was reverted, is gone; its images are left"),
                   state->plan->domain);
     if (!was_on_them &&
-        (!qemuSnapshotOverlaysSwitchBack(state->plan, conn, begun, error) ||
-         !qemuSnapshotOverlaysRemove(state->plan, conn, error)))
+        (!qemuSnapshotOverlaysSwitchBack(state->plan, conn, begun, hold, error) ||
+         !qemuSnapshotOverlaysRemove(state->plan, conn, hold, error)))
         return FALSE;
     return qemuSnapshotJournalClear(state->journal, error);
 }
@@ -171,6 +172,23 @@ recoverWith(qemuSnapshotRevertState *state, virConnectPtr conn,
     return ok && virSnapFault("recovered", error);
 }
 
+/* Keeps the driver informed of whether the domain waits for a storage. */
+static gboolean
+recoverReadJournal(qemuSnapshotDriver *driver, const unsigned char *uuid,
+                   qemuSnapshotJournal **ret_journal, qemuSnapshotPlan **ret_plan,
+                   GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    gboolean ok = qemuSnapshotJournalRead(qemuSnapshotDriverStateFolder(driver), uuid,
+                                          ret_journal, ret_plan, &cause);
+    gboolean waits = cause && virSnapErrorCode(cause) == VIR_ERR_OPERATION_TIMEOUT;
+
+    qemuSnapshotDriverSetWaits(driver, uuid, waits ? cause->message : NULL);
+    if (cause)
+        g_propagate_error(error, g_steal_pointer(&cause));
+    return ok;
+}
+
 gboolean
 qemuSnapshotRecoverDomain(qemuSnapshotDriver *driver, const unsigned char *uuid,
                           GError **error)
@@ -181,8 +199,7 @@ qemuSnapshotRecoverDomain(qemuSnapshotDriver *driver, const unsigned char *uuid,
     virConnectPtr conn;
     gboolean ok;
 
-    if (!qemuSnapshotJournalRead(qemuSnapshotDriverStateFolder(driver), uuid, &journal,
-                                 &plan, error))
+    if (!recoverReadJournal(driver, uuid, &journal, &plan, error))
         return FALSE;
     if (!journal)
         return TRUE;
@@ -194,6 +211,7 @@ qemuSnapshotRecoverDomain(qemuSnapshotDriver *driver, const unsigned char *uuid,
     state.journal = journal;
     ok = recoverWith(&state, conn, uuid, error);
     virConnectClose(conn);
+    qemuSnapshotStepNoteWaits(&state, uuid);
     return ok;
 }
 

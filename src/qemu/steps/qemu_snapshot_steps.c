@@ -26,6 +26,12 @@
 #include "virsnaperror.h"
 #include "virsnapfault.h"
 
+static virSnapStorageHold *
+stateHold(const qemuSnapshotRevertState *state)
+{
+    return state->journal ? qemuSnapshotJournalHold(state->journal) : NULL;
+}
+
 static gboolean
 stepReserve(qemuSnapshotRevertState *state, GError **error)
 {
@@ -42,7 +48,8 @@ undoReserve(qemuSnapshotRevertState *state, GError **error)
     if (state->overlays)
         qemuSnapshotOverlaysRelease(state->overlays);
     return qemuSnapshotOverlaysRemove(state->plan, look ?
-                                      virDomainGetConnect(state->plan->dom) : NULL, error);
+                                      virDomainGetConnect(state->plan->dom) : NULL,
+                                      stateHold(state), error);
 }
 
 static gboolean
@@ -59,7 +66,7 @@ stepJournal(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 stepCreate(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotOverlaysBegin(state->overlays, error) &&
+    return qemuSnapshotOverlaysBegin(state->overlays, stateHold(state), error) &&
         qemuSnapshotCheckConfig(state->plan, error) &&
         qemuSnapshotOverlaysCreate(state->overlays, error);
 }
@@ -67,7 +74,7 @@ stepCreate(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 stepVerify(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotOverlaysVerify(state->overlays, error);
+    return qemuSnapshotOverlaysVerify(state->overlays, stateHold(state), error);
 }
 
 /* Of a domain that need not be stopped the look before its definition is enough. */
@@ -227,7 +234,7 @@ undoStop(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 stepSwitch(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotOverlaysSwitch(state->overlays, error);
+    return qemuSnapshotOverlaysSwitch(state->overlays, stateHold(state), error);
 }
 
 static gboolean
@@ -240,7 +247,7 @@ undoSwitch(qemuSnapshotRevertState *state, GError **error)
         qemuSnapshotOverlaysRelease(state->overlays);
     return qemuSnapshotOverlaysSwitchBack(state->plan,
                                           virDomainGetConnect(state->plan->dom), begun,
-                                          error);
+                                          stateHold(state), error);
 }
 
 static gboolean
@@ -256,6 +263,18 @@ stepDefine(qemuSnapshotRevertState *state, GError **error)
 
     noteEvent(state, VIR_DOMAIN_EVENT_DEFINED);
     return TRUE;
+}
+
+void
+qemuSnapshotStepNoteWaits(const qemuSnapshotRevertState *state, const unsigned char *uuid)
+{
+    g_autoptr(GError) waits = NULL;
+
+    if (!state->journal || !qemuSnapshotJournalHold(state->journal)->pending)
+        return;
+
+    qemuSnapshotJournalSetWaits(state->plan, &waits);
+    qemuSnapshotDriverSetWaits(state->driver, uuid, waits->message);
 }
 
 gboolean
@@ -469,7 +488,7 @@ stepRelease(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 stepDiscard(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotDiscard(state->plan, error);
+    return qemuSnapshotDiscard(state->plan, stateHold(state), error);
 }
 
 static gboolean

@@ -23,8 +23,7 @@
 #include "qemu_storage_daemon.h"
 #include "qemu_storage_process.h"
 #include "virsnaperror.h"
-#include "virsnapfile.h"
-#include "virsnapqcow2.h"
+#include "virsnapstorageimage.h"
 
 /* a node's name */
 #define NOTHING "n"
@@ -224,12 +223,11 @@ static gboolean
 daemonOpenBase(qemuStorageDaemon *daemon, gsize disk, const char *path, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    struct stat st;
     int fd;
 
     if (g_hash_table_contains(daemon->bases, path))
         return TRUE;
-    if ((fd = virSnapFileOpenImage(path, &st, &cause)) < 0)
+    if ((fd = virSnapStorageOpenImage(path, &cause)) < 0)
         return daemonSetDiskError(daemon, disk, cause->message, error);
 
     g_hash_table_insert(daemon->bases, g_strdup(path), GINT_TO_POINTER(fd));
