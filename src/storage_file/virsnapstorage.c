@@ -97,6 +97,20 @@ hangingHas(const storageHanging *hanging, const char *path)
         g_str_equal(mount.id, hanging->mount.id);
 }
 
+/* Whether it is one of several that do, which is worth no line in the log. */
+static gboolean
+storageIsKnown(const storageHanging *one)
+{
+    for (guint i = 0; i < storage.hanging->len; i++) {
+        const storageHanging *other = g_ptr_array_index(storage.hanging, i);
+
+        if (other != one && g_str_equal(other->mount.id, one->mount.id))
+            return TRUE;
+    }
+
+    return FALSE;
+}
+
 static gboolean
 storageCheck(const char *path, GError **error)
 {
@@ -106,10 +120,11 @@ storageCheck(const char *path, GError **error)
     for (guint i = storage.hanging ? storage.hanging->len : 0; i-- > 0;) {
         const storageHanging *hanging = g_ptr_array_index(storage.hanging, i);
 
-        if (virSnapChildHasEnded(hanging->child)) {
+        if (!virSnapChildHasEnded(hanging->child))
+            continue;
+        if (!storageIsKnown(hanging))
             g_message(_("storage at '%s' answers again"), hanging->mount.point);
-            g_ptr_array_remove_index_fast(storage.hanging, i);
-        }
+        g_ptr_array_remove_index_fast(storage.hanging, i);
     }
 
     if (!storage.hanging || storage.hanging->len == 0)
@@ -139,7 +154,8 @@ storageRemember(virSnapChild *child, const char *at, const char *path, GError **
         hanging->mount.point = g_strdup(hanging->folder);
         hanging->mount.id = g_strdup("");
     }
-    g_warning(_("storage at '%s' does not answer"), hanging->mount.point);
+    if (!storageIsKnown(hanging))
+        g_warning(_("storage at '%s' does not answer"), hanging->mount.point);
     g_ptr_array_add(storage.hanging, hanging);
     setSilent(hanging->mount.point, error);
 }
