@@ -112,9 +112,9 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *reques
 
     state.plan = plan;
     ok = runSteps(&state, error);
-    /* who asked for it may open them at once */
-    qemuSnapshotOverlaysRelease(overlays);
     journal = state.journal;
+    /* who asked for it may open them at once */
+    qemuSnapshotOverlaysRelease(overlays, NULL, NULL);
     qemuSnapshotStepNoteWaits(&state, request->uuid);
     *ret_events = state.events;
     return ok;

@@ -441,52 +441,57 @@ virSnapStorageUnlink(virSnapStorageHold *hold, const char *path, int *ret_errno,
                                           error), ret_errno);
 }
 
+/* The errno of the first that can't be made durable, and its number. */
+static int
+syncFiles(const int *files, guint n, guint *ret_number)
+{
+    int fds[VIR_SNAP_STORAGE_SYNC_MAX];
+    int fault = 0;
+
+    for (guint i = 0; i < n; i++) {
+        fds[i] = virSnapFileReopen(files[i], O_RDONLY);
+        if (fds[i] >= 0)
+            sync_file_range(fds[i], 0, 0, SYNC_FILE_RANGE_WRITE);
+    }
+
+    for (guint i = 0; i < n; i++) {
+        if (!fault && (fds[i] < 0 || fsync(fds[i]) < 0)) {
+            fault = fds[i] < 0 ? EBADF : errno;
+            *ret_number = i;
+        }
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+
+    return fault;
+}
+
 static GVariant *
 syncRun(GVariant *args, const virSnapDescriptors *in,
         virSnapDescriptors *out G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
 {
-    int fd = virSnapFileReopen(in->fds[0], O_RDONLY);
-    int fault = 0;
+    guint n = MIN(g_variant_get_uint32(args), VIR_SNAP_STORAGE_SYNC_MAX);
+    guint number = 0;
+    int fault = syncFiles(in->fds, MIN(n, in->n), &number);
 
-    if (fd < 0)
-        return newErrno(-1);
-
-    if (g_variant_get_boolean(args))
-        sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-    else if (fsync(fd) < 0)
-        fault = errno;
-    close(fd);
-    return g_variant_new_int32(fault);
+    return g_variant_new("(iu)", fault, number);
 }
 
 static const virSnapChildOp sync_op = { "sync", syncRun };
 
-static gboolean
-syncAsk(virSnapStorageHold *hold, int fd, const char *path, gboolean begin,
-        int *ret_errno, GError **error)
-{
-    const virSnapDescriptors file = { .fds = { fd }, .n = 1 };
-
-    return takeErrno(virSnapStorageChange(hold, &sync_op, path,
-                                          g_variant_new_boolean(begin), &file, NULL,
-                                          error), ret_errno);
-}
-
 gboolean
-virSnapStorageBeginSync(virSnapStorageHold *hold, int fd, const char *path,
-                        GError **error)
+virSnapStorageSync(virSnapStorageHold *hold, const virSnapDescriptors *files,
+                   const char *path, guint *ret_number, int *ret_errno, GError **error)
 {
-    int fault;
+    g_autoptr(GVariant) answer =
+        virSnapStorageChange(hold, &sync_op, path, g_variant_new_uint32(files->n), files,
+                             NULL, error);
 
-    /* that it could not be begun is told by the end */
-    return syncAsk(hold, fd, path, TRUE, &fault, error);
-}
+    if (!answer)
+        return FALSE;
 
-gboolean
-virSnapStorageSync(virSnapStorageHold *hold, int fd, const char *path, int *ret_errno,
-                   GError **error)
-{
-    return syncAsk(hold, fd, path, FALSE, ret_errno, error);
+    g_variant_get(answer, "(iu)", ret_errno, ret_number);
+    return TRUE;
 }
 
 static GVariant *

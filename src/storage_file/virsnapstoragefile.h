@@ -53,11 +53,13 @@ gboolean virSnapStorageRename(virSnapStorageHold *hold, const char *from, const 
 gboolean virSnapStorageUnlink(virSnapStorageHold *hold, const char *path, int *ret_errno,
                               GError **error);
 
-/* Begins to write what the file has in memory; makes it durable. `path` for messages. */
-gboolean virSnapStorageBeginSync(virSnapStorageHold *hold, int fd, const char *path,
-                                 GError **error);
-gboolean virSnapStorageSync(virSnapStorageHold *hold, int fd, const char *path,
-                            int *ret_errno, GError **error);
+/* Makes files durable, up to VIR_SNAP_STORAGE_SYNC_MAX of one storage at a time, that of
+ * `path`: all are sent on their way before one is waited for. Tells the errno of the first
+ * that can't be, and its number. */
+#define VIR_SNAP_STORAGE_SYNC_MAX 32
+gboolean virSnapStorageSync(virSnapStorageHold *hold, const virSnapDescriptors *files,
+                            const char *path, guint *ret_number, int *ret_errno,
+                            GError **error);
 /* virSnapFileSyncFolder() */
 gboolean virSnapStorageSyncFolder(virSnapStorageHold *hold, const char *path,
                                   GError **error);

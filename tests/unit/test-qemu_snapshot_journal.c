@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "qemu_snapshot_journal.h"
@@ -122,6 +124,34 @@ testHeld(fixture *f, const void *opaque G_GNUC_UNUSED)
     close(fd);
     journal = readBack(f, &plan, NULL);
     g_assert_nonnull(journal);
+    qemuSnapshotJournalFree(journal);
+}
+
+/* What writes to the overlays has not ended, until it has. */
+static void
+testProcess(fixture *f, const void *opaque G_GNUC_UNUSED)
+{
+    g_autoptr(qemuSnapshotPlan) plan = NULL;
+    g_autoptr(GError) error = NULL;
+    qemuSnapshotJournal *journal;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        pause();
+        _exit(0);
+    }
+    journal = qemuSnapshotJournalCreate(f->folder, f->plan, NULL);
+    g_assert_true(qemuSnapshotJournalAddProcess(journal, pid, NULL));
+    g_assert_true(qemuSnapshotJournalAdd(journal, QEMU_SNAPSHOT_RECORD_STOP, NULL));
+    qemuSnapshotJournalFree(journal);
+    g_assert_null(readBack(f, &plan, &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_TIMEOUT);
+
+    kill(pid, SIGKILL);
+    g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
+    journal = readBack(f, &plan, NULL);
+    g_assert_nonnull(journal);
+    g_assert_true(qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_STOP));
     qemuSnapshotJournalFree(journal);
 }
 
@@ -369,6 +399,7 @@ main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     ADD("there-and-back", testThereAndBack);
     ADD("held", testHeld);
+    ADD("process", testProcess);
     ADD("records", testRecords);
     ADD("torn-record", testTornRecord);
     ADD("damaged", testDamaged);

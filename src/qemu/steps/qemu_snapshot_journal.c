@@ -8,12 +8,13 @@
  *   sha256 of the plan
  *   { the plan, as JSON on a line of its own for each member }
  *   records:
+ *   process 1234 567890
  *   stop
  *   start
  *
  * All up to "records:" is written to a temporary file, made durable and renamed, so
  * that it is there whole or not at all; the sum tells later damage. Records are
- * appended, a line each. A last line without its end is one that was being written
+ * appended, a line each; that of a process has its number and when it was started. A last line without its end is one that was being written
  * when the power failed: what it would have said was not begun. What was written but
  * not made durable may then be there as zeros.
  *
@@ -37,9 +38,13 @@
 #include "virsnapfault.h"
 #include "virsnapfile.h"
 #include "virsnapmount.h"
+#include "virsnapprocess.h"
 
 #define JOURNAL_HEAD "libvirt-snapshot revert journal 1"
 #define JOURNAL_RECORDS "records:"
+#define JOURNAL_PROCESS "process"
+/* one that was killed with virtsnapshotd needs some milliseconds to end */
+#define PROCESS_WAIT G_USEC_PER_SEC
 #define JOURNAL_SUFFIX ".journal"
 /* one that is being written, and means nothing yet */
 #define JOURNAL_NEW ".new"
@@ -63,6 +68,8 @@ struct _qemuSnapshotJournal {
     char *boot;
     virSnapStorageHold hold;   /* its descriptor is that of the file */
     gboolean has[QEMU_SNAPSHOT_RECORD_LAST];
+    pid_t pid;                 /* that writes to the overlays; 0: none */
+    guint64 started;
 };
 
 void
@@ -222,6 +229,36 @@ qemuSnapshotJournalAdd(qemuSnapshotJournal *journal, qemuSnapshotRecord record,
 }
 
 gboolean
+qemuSnapshotJournalAddProcess(qemuSnapshotJournal *journal, pid_t pid, GError **error)
+{
+    g_autofree char *line =
+        g_strdup_printf(JOURNAL_PROCESS " %d %" G_GUINT64_FORMAT "\n", (int)pid,
+                        virSnapProcessGetStart(pid));
+
+    /* it outlives virtsnapshotd at most, and not the host */
+    return writeAll(journal->hold.fd, line, strlen(line)) ||
+        journalSetErrno(journal->file, errno, error);
+}
+
+/* Waits a little for its end. */
+static gboolean
+journalProcessLives(const qemuSnapshotJournal *journal)
+{
+    gint64 deadline = g_get_monotonic_time() + PROCESS_WAIT;
+
+    if (!journal->pid || !journal->started || !qemuSnapshotJournalIsOfThisBoot(journal))
+        return FALSE;
+
+    while (virSnapProcessGetStart(journal->pid) == journal->started) {
+        if (g_get_monotonic_time() >= deadline)
+            return TRUE;
+        g_usleep(1000);
+    }
+
+    return FALSE;
+}
+
+gboolean
 qemuSnapshotJournalHas(const qemuSnapshotJournal *journal, qemuSnapshotRecord record)
 {
     return journal->has[record];
@@ -277,6 +314,21 @@ qemuSnapshotJournalList(const char *folder)
     return uuids;
 }
 
+static gboolean
+parseProcess(qemuSnapshotJournal *journal, const char *text, const char *line_end)
+{
+    char *end;
+
+    if (!g_str_has_prefix(text, JOURNAL_PROCESS " "))
+        return FALSE;
+
+    journal->pid = g_ascii_strtoull(text + strlen(JOURNAL_PROCESS " "), &end, 10);
+    if (*end != ' ')
+        return FALSE;
+    journal->started = g_ascii_strtoull(end + 1, &end, 10);
+    return end == line_end;
+}
+
 /* The records behind the plan; FALSE where one is none of ours. */
 static gboolean
 parseRecords(qemuSnapshotJournal *journal, const char *text)
@@ -286,6 +338,8 @@ parseRecords(qemuSnapshotJournal *journal, const char *text)
     for (; (end = strchr(text, '\n')); text = end + 1) {
         gsize i = 0;
 
+        if (parseProcess(journal, text, end))
+            continue;
         while (i < QEMU_SNAPSHOT_RECORD_LAST &&
                (strlen(records[i].name) != (gsize)(end - text) ||
                 strncmp(records[i].name, text, end - text) != 0))
@@ -428,7 +482,7 @@ qemuSnapshotJournalRead(const char *folder, const unsigned char *uuid,
 
     if (!endsInZeros(text, len) || !journalParse(journal, text, plan))
         return journalSetAside(journal, error);
-    if (!locked)
+    if (!locked || journalProcessLives(journal))
         return qemuSnapshotJournalSetWaits(plan, error);
     if (text[len - 1] != '\n' &&
         ftruncate(journal->hold.fd, strrchr(text, '\n') + 1 - text) < 0)

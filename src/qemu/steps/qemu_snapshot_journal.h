@@ -30,6 +30,9 @@ qemuSnapshotJournal *qemuSnapshotJournalCreate(const char *folder,
 /* Adds a record; durably where what follows it can't be told otherwise. */
 gboolean qemuSnapshotJournalAdd(qemuSnapshotJournal *journal,
                                 qemuSnapshotRecord record, GError **error);
+/* ... that this process writes to the overlays; as long as it does, a change may come. */
+gboolean qemuSnapshotJournalAddProcess(qemuSnapshotJournal *journal, pid_t pid,
+                                       GError **error);
 gboolean qemuSnapshotJournalHas(const qemuSnapshotJournal *journal,
                                 qemuSnapshotRecord record);
 

@@ -170,12 +170,17 @@ qemuSnapshotOverlaysPrepare(qemuSnapshotOverlays *overlays)
 }
 
 gboolean
+qemuSnapshotOverlaysTakeDaemon(qemuSnapshotOverlays *overlays, GError **error)
+{
+    overlays->daemon = qemuStorageSpareTake(g_steal_pointer(&overlays->spare), error);
+    return overlays->daemon != NULL;
+}
+
+gboolean
 qemuSnapshotOverlaysBegin(qemuSnapshotOverlays *overlays, virSnapStorageHold *hold,
                           GError **error)
 {
-    overlays->daemon = qemuStorageSpareTake(g_steal_pointer(&overlays->spare), error);
-
-    return overlays->daemon && overlaysName(overlays, hold, error) &&
+    return overlaysName(overlays, hold, error) &&
         qemuStorageDaemonBegin(overlays->daemon, overlays->overlays,
                                overlays->plan->disks->len,
                                qemuSnapshotDriverStorageTimeout(overlays->driver),
@@ -189,34 +194,49 @@ qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays, GError **error)
         virSnapFault("storage-daemon-created", error);
 }
 
-/* The overlays and the folders' entries for them. All are sent on their way
- * before one is waited for, so that one commit of the file system does for all. */
+/* As many as are asked of a child at a time, from the one of number `first`. */
+static gboolean
+overlaysSyncFiles(qemuSnapshotOverlays *overlays, guint first, virSnapStorageHold *hold,
+                  GError **error)
+{
+    guint n = MIN(overlays->plan->disks->len - first, VIR_SNAP_STORAGE_SYNC_MAX);
+    virSnapDescriptors files = { .n = n };
+    const qemuStorageOverlay *overlay = &overlays->overlays[first];
+    guint number;
+    int fault;
+
+    for (guint i = 0; i < n; i++) {
+        if (!virSnapFault("overlay-sync", error))
+            return FALSE;
+        files.fds[i] = overlay[i].fd;
+    }
+
+    if (!virSnapStorageSync(hold, &files, overlay->file, &number, &fault, error))
+        return FALSE;
+    if (fault)
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, fault,
+                             _("overlay '%s' of disk '%s' can't be made durable"),
+                             overlay[number].file, overlay[number].disk);
+    return !fault;
+}
+
+/* The overlays and the folders' entries for them. One commit of a file system does for
+ * many. */
 static gboolean
 overlaysSync(qemuSnapshotOverlays *overlays, virSnapStorageHold *hold, GError **error)
 {
     g_autoptr(GHashTable) folders = g_hash_table_new_full(g_str_hash, g_str_equal,
                                                           g_free, NULL);
+    guint n = overlays->plan->disks->len;
 
-    for (guint i = 0; i < overlays->plan->disks->len; i++) {
-        qemuStorageOverlay *overlay = &overlays->overlays[i];
-
-        if (!virSnapStorageBeginSync(hold, overlay->fd, overlay->file, error))
+    for (guint i = 0; i < n; i += VIR_SNAP_STORAGE_SYNC_MAX) {
+        if (!overlaysSyncFiles(overlays, i, hold, error))
             return FALSE;
     }
 
-    for (guint i = 0; i < overlays->plan->disks->len; i++) {
-        qemuStorageOverlay *overlay = &overlays->overlays[i];
-        int fault;
+    for (guint i = 0; i < n; i++) {
+        const qemuStorageOverlay *overlay = &overlays->overlays[i];
 
-        if (!virSnapFault("overlay-sync", error) ||
-            !virSnapStorageSync(hold, overlay->fd, overlay->file, &fault, error))
-            return FALSE;
-        if (fault) {
-            virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, fault,
-                                 _("overlay '%s' of disk '%s' can't be made "
-                                   "durable"), overlay->file, overlay->disk);
-            return FALSE;
-        }
         if (g_hash_table_add(folders, g_path_get_dirname(overlay->file)) &&
             !virSnapStorageSyncFolder(hold, overlay->file, error))
             return FALSE;
@@ -270,14 +290,26 @@ qemuSnapshotOverlaysVerify(qemuSnapshotOverlays *overlays, virSnapStorageHold *h
     return TRUE;
 }
 
-void
-qemuSnapshotOverlaysRelease(qemuSnapshotOverlays *overlays)
+gboolean
+qemuSnapshotOverlaysRelease(qemuSnapshotOverlays *overlays, virSnapStorageHold *hold,
+                            GError **error)
 {
-    if (!overlays->daemon)
-        return;
+    if (!overlays->daemon || qemuStorageDaemonWait(overlays->daemon))
+        return TRUE;
 
-    qemuStorageDaemonKill(overlays->daemon);
-    qemuStorageDaemonWait(overlays->daemon);
+    if (hold)
+        hold->pending = TRUE;
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_TIMEOUT,
+                _("qemu-storage-daemon (process %d), which made the overlays, waits for "
+                  "storage and can't be ended"),
+                (int)qemuStorageDaemonGetPid(overlays->daemon));
+    return FALSE;
+}
+
+pid_t
+qemuSnapshotOverlaysGetPid(const qemuSnapshotOverlays *overlays)
+{
+    return overlays->daemon ? qemuStorageDaemonGetPid(overlays->daemon) : 0;
 }
 
 gboolean

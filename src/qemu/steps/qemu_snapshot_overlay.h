@@ -25,6 +25,9 @@ void qemuSnapshotOverlaysPrepare(qemuSnapshotOverlays *overlays);
 gboolean qemuSnapshotOverlaysReserve(qemuSnapshotOverlays *overlays,
                                      qemuSnapshotPlan *plan, GError **error);
 
+/* Waits for what Prepare has started. */
+gboolean qemuSnapshotOverlaysTakeDaemon(qemuSnapshotOverlays *overlays, GError **error);
+
 /* Names them, and begins to make overlays of them. Here and below `hold` is the
  * journal's: see qemuSnapshotJournalHold(). */
 gboolean qemuSnapshotOverlaysBegin(qemuSnapshotOverlays *overlays,
@@ -37,8 +40,13 @@ gboolean qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays, GError **err
 gboolean qemuSnapshotOverlaysVerify(qemuSnapshotOverlays *overlays,
                                     virSnapStorageHold *hold, GError **error);
 
-/* Ends what of ours has the images open. */
-void qemuSnapshotOverlaysRelease(qemuSnapshotOverlays *overlays);
+/* Ends what of ours has the images open. Where it does not end, since it waits for a
+ * storage, that is a change that has not returned: an error, and `hold` says so. */
+gboolean qemuSnapshotOverlaysRelease(qemuSnapshotOverlays *overlays,
+                                     virSnapStorageHold *hold, GError **error);
+
+/* The process that writes to the images from Begin on; 0: there is none. */
+pid_t qemuSnapshotOverlaysGetPid(const qemuSnapshotOverlays *overlays);
 
 /* Gives overlays that replace one in place their final name. */
 gboolean qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays,

@@ -32,6 +32,15 @@ stateHold(const qemuSnapshotRevertState *state)
     return state->journal ? qemuSnapshotJournalHold(state->journal) : NULL;
 }
 
+/* In a recovery there is nothing: the journal was not read before the process that wrote
+ * to them had ended. */
+static gboolean
+releaseOverlays(const qemuSnapshotRevertState *state, GError **error)
+{
+    return !state->overlays ||
+        qemuSnapshotOverlaysRelease(state->overlays, stateHold(state), error);
+}
+
 static gboolean
 stepReserve(qemuSnapshotRevertState *state, GError **error)
 {
@@ -45,8 +54,8 @@ undoReserve(qemuSnapshotRevertState *state, GError **error)
 {
     gboolean look = !state->overlays || state->named;
 
-    if (state->overlays)
-        qemuSnapshotOverlaysRelease(state->overlays);
+    if (!releaseOverlays(state, error))
+        return FALSE;
     return qemuSnapshotOverlaysRemove(state->plan, look ?
                                       virDomainGetConnect(state->plan->dom) : NULL,
                                       stateHold(state), error);
@@ -66,7 +75,11 @@ stepJournal(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 stepCreate(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotOverlaysBegin(state->overlays, stateHold(state), error) &&
+    return qemuSnapshotOverlaysTakeDaemon(state->overlays, error) &&
+        qemuSnapshotJournalAddProcess(state->journal,
+                                      qemuSnapshotOverlaysGetPid(state->overlays),
+                                      error) &&
+        qemuSnapshotOverlaysBegin(state->overlays, stateHold(state), error) &&
         qemuSnapshotCheckConfig(state->plan, error) &&
         qemuSnapshotOverlaysCreate(state->overlays, error);
 }
@@ -213,10 +226,7 @@ undoStop(qemuSnapshotRevertState *state, GError **error)
     if (active || !qemuSnapshotJournalIsOfThisBoot(state->journal))
         return TRUE;
 
-    if (state->overlays)
-        qemuSnapshotOverlaysRelease(state->overlays);
-
-    if (!virSnapFault("domain-restart", error))
+    if (!releaseOverlays(state, error) || !virSnapFault("domain-restart", error))
         return FALSE;
     if (virDomainCreateWithFlags(plan->dom, flags) == 0) {
         noteStart(state, plan->paused);
@@ -243,8 +253,8 @@ undoSwitch(qemuSnapshotRevertState *state, GError **error)
     gboolean begun = state->journal &&
         qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_START);
 
-    if (state->overlays)
-        qemuSnapshotOverlaysRelease(state->overlays);
+    if (!releaseOverlays(state, error))
+        return FALSE;
     return qemuSnapshotOverlaysSwitchBack(state->plan,
                                           virDomainGetConnect(state->plan->dom), begun,
                                           stateHold(state), error);
@@ -385,9 +395,8 @@ qemuSnapshotStepStart(qemuSnapshotRevertState *state, GError **error)
     if (plan->start == QEMU_SNAPSHOT_START_NONE)
         return TRUE;
 
-    if (state->overlays)
-        qemuSnapshotOverlaysRelease(state->overlays);
-    if (!qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_START, error) ||
+    if (!releaseOverlays(state, error) ||
+        !qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_START, error) ||
         !virSnapFault("domain-start", error))
         return FALSE;
 

@@ -67,11 +67,17 @@ qemuStorageDaemonKill(qemuStorageDaemon *daemon)
     qemuStorageProcessKill(daemon->process);
 }
 
-void
+gboolean
 qemuStorageDaemonWait(qemuStorageDaemon *daemon)
 {
-    qemuStorageProcessWait(daemon->process);
     g_hash_table_remove_all(daemon->bases);
+    return qemuStorageProcessWait(daemon->process);
+}
+
+pid_t
+qemuStorageDaemonGetPid(const qemuStorageDaemon *daemon)
+{
+    return qemuStorageProcessGetPid(daemon->process);
 }
 
 void
