@@ -59,6 +59,10 @@ undoSteps(qemuSnapshotRevertState *state, gsize failed, GError **error)
     virErrorNumber code = virSnapErrorCode(*error);
     gboolean undone = TRUE;
 
+    /* one that has not returned may still act on a file of the same name */
+    if (state->journal && qemuSnapshotJournalHold(state->journal)->pending)
+        undone = FALSE;
+
     qemuSnapshotJobSetStep(state->job, "undo");
     for (gsize i = failed + 1; undone && i-- > 0;)
         undone = undoStep(state, &qemuSnapshotSteps[i], text);
@@ -140,8 +144,10 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *reques
     plan = state.plan;
     journal = state.journal;
     /* who asked for it may open them at once */
-    if (plan)
-        qemuSnapshotOverlaysRelease(overlays);
+    if (plan) {
+        qemuSnapshotOverlaysRelease(overlays, NULL, NULL);
+        qemuSnapshotStepNoteWaits(&state, request->uuid);
+    }
     qemuHoldersFree(state.taken);
     *ret_events = state.events;
     qemuSnapshotJobEnd(state.job, cause);

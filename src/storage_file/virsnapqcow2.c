@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "virsnapchild.h"
 #include "virsnaperror.h"
 #include "virsnapfile.h"
 #include "virsnapimagename.h"
@@ -57,6 +58,7 @@ virSnapImageFree(virSnapImage *image)
     g_free(image->file);
     g_free(image->format);
     g_free(image->backing);
+    g_free(image->backing_file);
     g_free(image->backing_format);
     g_free(image->data_file);
     g_free(image);
@@ -211,6 +213,10 @@ qcow2ReadBacking(const qcow2Header *header, virSnapImage *image, GError **error)
         return FALSE;
     }
 
+    if (virSnapImageNameIsPlain(image->backing)) {
+        virSnapChildTellIsAt(image->backing);
+        image->backing_file = virSnapFileBeside(image->file, image->backing);
+    }
     return TRUE;
 }
 
@@ -233,6 +239,7 @@ qcow2ReadDataFile(const qcow2Header *header, virSnapImage *image, GError **error
     }
 
     image->data_file = virSnapFileBeside(image->file, name);
+    virSnapChildTellIsAt(image->data_file);
     if (stat(image->data_file, &st) == 0 && S_ISREG(st.st_mode))
         return TRUE;
 
@@ -449,7 +456,7 @@ chainNextFromHeader(const virSnapImage *image, char **ret_file,
         return FALSE;
     }
 
-    if (!virSnapImageNameIsPlain(image->backing)) {
+    if (!image->backing_file) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
                     _("the backing image '%s' of image '%s' is not a plain "
                       "file, which is not supported yet"),
@@ -457,14 +464,14 @@ chainNextFromHeader(const virSnapImage *image, char **ret_file,
         return FALSE;
     }
 
-    *ret_file = virSnapFileBeside(image->file, image->backing);
+    *ret_file = g_strdup(image->backing_file);
     *ret_format = g_strdup(image->backing_format);
     return TRUE;
 }
 
 static gboolean
-chainAppend(GPtrArray *chain, const char *file, const char *format,
-            GError **error)
+chainAppend(GPtrArray *chain, virSnapImageReadFunc read, const char *file,
+            const char *format, GError **error)
 {
     virSnapImage *image;
 
@@ -478,7 +485,7 @@ chainAppend(GPtrArray *chain, const char *file, const char *format,
         return FALSE;
     }
 
-    if (!(image = virSnapImageRead(file, format, error)))
+    if (!(image = read(file, format, error)))
         return FALSE;
 
     g_ptr_array_add(chain, image);
@@ -486,19 +493,19 @@ chainAppend(GPtrArray *chain, const char *file, const char *format,
 }
 
 GPtrArray *
-virSnapImageReadChain(const char *file, const char *format, GPtrArray *known,
-                      gboolean known_end, GError **error)
+virSnapImageReadChain(virSnapImageReadFunc read, const char *file, const char *format,
+                      GPtrArray *known, gboolean known_end, GError **error)
 {
     g_autoptr(GPtrArray) chain =
         g_ptr_array_new_with_free_func((GDestroyNotify)virSnapImageFree);
 
-    if (!chainAppend(chain, file, format, error))
+    if (!chainAppend(chain, read, file, format, error))
         return NULL;
 
     for (guint i = 0; known && i < known->len; i++) {
         virSnapImage *image = g_ptr_array_index(known, i);
 
-        if (!chainAppend(chain, image->file,
+        if (!chainAppend(chain, read, image->file,
                          image->format ? image->format : "raw", error))
             return NULL;
     }
@@ -512,7 +519,7 @@ virSnapImageReadChain(const char *file, const char *format, GPtrArray *known,
             return NULL;
         if (!next)
             break;
-        if (!chainAppend(chain, next, next_format, error))
+        if (!chainAppend(chain, read, next, next_format, error))
             return NULL;
     }
 

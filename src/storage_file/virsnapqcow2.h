@@ -13,6 +13,7 @@ struct _virSnapImage {
     char *format;          /* "raw" or "qcow2" */
     guint64 size;          /* virtual size in bytes, a multiple of 512 */
     char *backing;         /* as the header names it; NULL: none */
+    char *backing_file;    /* its absolute path, where that name is a plain one */
     char *backing_format;  /* as the header names it; NULL: not said */
     char *data_file;       /* absolute path of the raw file that the clusters are in;
                             * NULL: in the image itself */
@@ -55,12 +56,16 @@ gboolean virSnapImageIsBlank(const char *file, gboolean *ret_blank, GError **err
 /* No chain that works well is near this long; QEMU opens each image of it. */
 #define VIR_SNAP_CHAIN_MAX 200
 
-/* The backing chain from `file` down, read from the headers as libvirt reads
+/* As virSnapImageRead(). */
+typedef virSnapImage *(*virSnapImageReadFunc)(const char *file, const char *format,
+                                              GError **error);
+
+/* The backing chain from `file` down, read by `read` from the headers as libvirt reads
  * it when a domain starts: a backing image needs its format in the header of
  * the one above, must be a plain path and not occur twice. `known`, of
  * virSnapImage with file and format set, is what a definition says of the
  * chain below `file`, and goes before what headers say; known_end tells that it
  * names the whole of it. Returns an array of virSnapImage, `file` first. */
-GPtrArray *virSnapImageReadChain(const char *file, const char *format,
-                                 GPtrArray *known, gboolean known_end,
-                                 GError **error);
+GPtrArray *virSnapImageReadChain(virSnapImageReadFunc read, const char *file,
+                                 const char *format, GPtrArray *known,
+                                 gboolean known_end, GError **error);

@@ -232,13 +232,12 @@ virSnapFileLink(int fd, const char *path, GError **error)
     return FALSE;
 }
 
-/* The same file, whatever has its name by now. */
-static int
-fileReopen(int fd)
+int
+virSnapFileReopen(int fd, int flags)
 {
     g_autofree char *unnamed = virSnapPathsDescriptor(fd);
 
-    return open(unnamed, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    return open(unnamed, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
 /* There are devices that do something by being opened. */
@@ -255,7 +254,7 @@ virSnapFileOpenRegular(const char *path, gboolean or_block, struct stat *ret_st)
     errno = 0;
     if (fstat(at, ret_st) == 0 &&
         (S_ISREG(ret_st->st_mode) || (or_block && S_ISBLK(ret_st->st_mode))))
-        fd = fileReopen(at);
+        fd = virSnapFileReopen(at, O_RDONLY);
 
     saved_errno = errno;
     close(at);

@@ -61,6 +61,10 @@ gboolean virSnapFileExists(const char *path, gboolean *ret_exists, GError **erro
  * Of anything else only *ret_st is told, and errno is 0. Returns a descriptor, or -1. */
 int virSnapFileOpenRegular(const char *path, gboolean or_block, struct stat *ret_st);
 
+/* Opens once more what the descriptor is of, whatever has its name by now; of one that
+ * was got by O_PATH, too. Returns a descriptor, or -1. */
+int virSnapFileReopen(int fd, int flags);
+
 /* Opens an existing image for reading, and tells what it is: a regular file, or that is
  * the error. Never waits for someone else. Returns a descriptor, or -1. */
 int virSnapFileOpenImage(const char *path, struct stat *ret_st, GError **error);

@@ -23,6 +23,7 @@ mountFree(void *opaque)
     virSnapMount *mount = opaque;
 
     g_free(mount->point);
+    g_free(mount->id);
     g_free(mount->type);
     g_free(mount->source);
     g_free(mount);
@@ -67,6 +68,7 @@ parseLine(GPtrArray *list, const char *line)
 
     mount = g_new0(virSnapMount, 1);
     mount->point = g_strcompress(fields[4]);
+    mount->id = g_strdup(fields[0]);
     mount->type = g_strdup(fields[dash + 1]);
     mount->source = g_strcompress(fields[dash + 2]);
     mount->shared = isShared(mount->type);

@@ -10,6 +10,7 @@
 typedef struct _virSnapMount virSnapMount;
 struct _virSnapMount {
     char *point;       /* where it is */
+    char *id;          /* another one for what is mounted there next */
     char *type;        /* of file system */
     char *source;      /* "/dev/sda1", "server:/export" */
     gboolean shared;   /* other hosts may have it, too */

@@ -29,6 +29,7 @@
 
 #include "virsnaperror.h"
 #include "virsnappaths.h"
+#include "virsnapstorage.h"
 #include "virtsnapshotd_config.h"
 #include "qemu_snapshot_journal.h"
 #include "virtsnapshotd_dispatch.h"
@@ -446,7 +447,8 @@ main(int argc, char **argv)
     if (options.background)
         ready_fd = daemonFork();
 
-    if (virInitialize() < 0 ||
+    /* in the background already, and without threads yet */
+    if (!virSnapStorageInit(config->storage_timeout, &error) || virInitialize() < 0 ||
         !daemonRun(&options, config, privileged, ready_fd, &error))
         return error ? daemonFail(error) : EXIT_FAILURE;
 

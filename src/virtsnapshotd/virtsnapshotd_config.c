@@ -34,6 +34,7 @@ static const configKey keys[] = {
     KEY(exclusive_storage, 1, 0),
     KEY(storage_daemon, 0, 0),
     KEY(storage_daemon_timeout, 1, 86400),
+    KEY(storage_timeout, 1, 86400),
     KEY(max_clients, 1, 100000),
     KEY(max_workers, 1, 1000),
 };
@@ -66,6 +67,7 @@ configNew(gboolean privileged)
     config->revert_by = g_strdup(VIRTSNAPSHOTD_REVERT_BY_US);
     config->storage_daemon = g_strdup("qemu-storage-daemon");
     config->storage_daemon_timeout = 60;
+    config->storage_timeout = 10;
     config->max_clients = 5000;
     config->max_workers = 20;
 

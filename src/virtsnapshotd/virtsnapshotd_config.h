@@ -21,6 +21,7 @@ struct _virtsnapshotdConfig {
     char **exclusive_storage;      /* folders on network storage; NULL: none */
     char *storage_daemon;
     guint storage_daemon_timeout;  /* seconds */
+    guint storage_timeout;         /* the same */
     guint max_clients;
     guint max_workers;
 };

@@ -18,29 +18,11 @@
 
 #include "remote_protocol.h"
 #include "virsnaperror.h"
-#include "virsnappaths.h"
+#include "virsnapprocess.h"
 #include "virtsnapshotd_identity.h"
 
 #define LABEL_MAX 4096
 #define PARAMETERS 5
-
-/* When it began, in the kernel's ticks: a process ID alone may have been another's.
- * 0 where it is gone already. */
-static guint64
-processStart(pid_t pid)
-{
-    g_autofree char *file = virSnapPathsProcess(pid, "stat");
-    g_autofree char *text = NULL;
-    g_auto(GStrv) fields = NULL;
-    const char *behind;
-
-    /* the second field is the name, which may have anything in it */
-    if (!g_file_get_contents(file, &text, NULL, NULL) || !(behind = strrchr(text, ')')))
-        return 0;
-
-    fields = g_strsplit(behind, " ", 22);
-    return g_strv_length(fields) > 20 ? g_ascii_strtoull(fields[20], NULL, 10) : 0;
-}
 
 static void
 setSigned(remote_typed_param *param, const char *field, gint64 value)
@@ -85,7 +67,7 @@ virtsnapshotdIdentityEncode(int fd, guint32 serial, GError **error)
 
     setUnsigned(&params[n++], VIR_CONNECT_IDENTITY_UNIX_USER_ID, peer.uid);
     setUnsigned(&params[n++], VIR_CONNECT_IDENTITY_UNIX_GROUP_ID, peer.gid);
-    if ((start = processStart(peer.pid)) > 0) {
+    if ((start = virSnapProcessGetStart(peer.pid)) > 0) {
         setSigned(&params[n++], VIR_CONNECT_IDENTITY_PROCESS_ID, peer.pid);
         setUnsigned(&params[n++], VIR_CONNECT_IDENTITY_PROCESS_TIME, start);
     }

@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "qemu_snapshot_journal.h"
@@ -103,6 +105,56 @@ readBack(fixture *f, qemuSnapshotPlan **ret_plan, GError **error)
     return journal;
 }
 
+/* As a child has that may still carry out a change; it outlives who wrote the journal. */
+static void
+testHeld(fixture *f, const void *opaque G_GNUC_UNUSED)
+{
+    qemuSnapshotJournal *journal = qemuSnapshotJournalCreate(f->folder, f->plan, NULL);
+    int fd = dup(qemuSnapshotJournalHold(journal)->fd);
+    g_autoptr(qemuSnapshotPlan) plan = NULL;
+    g_autoptr(GError) error = NULL;
+
+    qemuSnapshotJournalFree(journal);
+    g_assert_null(readBack(f, &plan, &error));
+    g_assert_null(plan);
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_TIMEOUT);
+    g_assert_nonnull(strstr(error->message, "waits for storage at '/"));
+    g_assert_nonnull(strstr(error->message, f->plan->domain));
+
+    close(fd);
+    journal = readBack(f, &plan, NULL);
+    g_assert_nonnull(journal);
+    qemuSnapshotJournalFree(journal);
+}
+
+/* What writes to the overlays has not ended, until it has. */
+static void
+testProcess(fixture *f, const void *opaque G_GNUC_UNUSED)
+{
+    g_autoptr(qemuSnapshotPlan) plan = NULL;
+    g_autoptr(GError) error = NULL;
+    qemuSnapshotJournal *journal;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        pause();
+        _exit(0);
+    }
+    journal = qemuSnapshotJournalCreate(f->folder, f->plan, NULL);
+    g_assert_true(qemuSnapshotJournalAddProcess(journal, pid, NULL));
+    g_assert_true(qemuSnapshotJournalAdd(journal, QEMU_SNAPSHOT_RECORD_STOP, NULL));
+    qemuSnapshotJournalFree(journal);
+    g_assert_null(readBack(f, &plan, &error));
+    g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_TIMEOUT);
+
+    kill(pid, SIGKILL);
+    g_assert_cmpint(waitpid(pid, NULL, 0), ==, pid);
+    journal = readBack(f, &plan, NULL);
+    g_assert_nonnull(journal);
+    g_assert_true(qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_STOP));
+    qemuSnapshotJournalFree(journal);
+}
+
 static void
 testThereAndBack(fixture *f, const void *opaque G_GNUC_UNUSED)
 {
@@ -166,6 +218,8 @@ testRecords(fixture *f, const void *opaque G_GNUC_UNUSED)
     g_assert_true(qemuSnapshotJournalAdd(journal, QEMU_SNAPSHOT_RECORD_STOP, NULL));
     g_assert_true(qemuSnapshotJournalAdd(journal, QEMU_SNAPSHOT_RECORD_STARTED, NULL));
 
+    /* nobody else takes it up meanwhile */
+    g_clear_pointer(&journal, qemuSnapshotJournalFree);
     again = readBack(f, &same, NULL);
     g_assert_false(qemuSnapshotJournalHas(again, QEMU_SNAPSHOT_RECORD_PERSIST));
     g_assert_true(qemuSnapshotJournalHas(again, QEMU_SNAPSHOT_RECORD_STOP));
@@ -200,6 +254,8 @@ checkTorn(fixture *f, const char *text, gsize len)
     g_assert_false(qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_START));
 
     g_assert_true(qemuSnapshotJournalAdd(journal, QEMU_SNAPSHOT_RECORD_START, NULL));
+    /* nobody else takes it up meanwhile */
+    g_clear_pointer(&journal, qemuSnapshotJournalFree);
     again = readBack(f, &same, &error);
     g_assert_no_error(error);
     g_assert_true(qemuSnapshotJournalHas(again, QEMU_SNAPSHOT_RECORD_STOP));
@@ -342,6 +398,8 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     ADD("there-and-back", testThereAndBack);
+    ADD("held", testHeld);
+    ADD("process", testProcess);
     ADD("records", testRecords);
     ADD("torn-record", testTornRecord);
     ADD("damaged", testDamaged);

@@ -11,6 +11,7 @@
 
 #include "qemu_snapshot_name.h"
 #include "virsnaperror.h"
+#include "virsnapstorage.h"
 
 static void
 check(GHashTable *taken, const char *base, const char *snapshot, const char *expected)
@@ -96,6 +97,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_assert_true(virSnapStorageInit(60, NULL));
     g_test_add_func("/qemu_snapshot_name/stem", testStem);
     g_test_add_func("/qemu_snapshot_name/smallest-free", testSmallestFree);
     g_test_add_func("/qemu_snapshot_name/files", testFiles);

@@ -15,6 +15,7 @@
 #include "qemu_storage_daemon.h"
 #include "virsnaperror.h"
 #include "virsnapqcow2.h"
+#include "virsnapstorage.h"
 
 #define BINARY "qemu-storage-daemon"
 #define DISKS 4
@@ -49,7 +50,7 @@ setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
         overlay->file = f->paths[i];
         overlay->fd = open(overlay->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         g_assert_cmpint(overlay->fd, >=, 0);
-        overlay->chain = virSnapImageReadChain(raw, "raw", NULL, FALSE, NULL);
+        overlay->chain = virSnapImageReadChain(virSnapImageRead, raw, "raw", NULL, FALSE, NULL);
         g_assert_nonnull(overlay->chain);
     }
 }
@@ -127,7 +128,7 @@ standOnFirst(fixture *f, gsize disk)
 {
     g_ptr_array_unref(f->overlays[disk].chain);
     f->overlays[disk].chain =
-        virSnapImageReadChain(f->paths[0], "qcow2", NULL, FALSE, NULL);
+        virSnapImageReadChain(virSnapImageRead, f->paths[0], "qcow2", NULL, FALSE, NULL);
     g_assert_cmpuint(f->overlays[disk].chain->len, ==, 2);
 }
 
@@ -279,6 +280,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_assert_true(virSnapStorageInit(60, NULL));
     ADD("one", testOne);
     ADD("four", testFour);
     ADD("other-format", testOtherFormat);

@@ -19,17 +19,18 @@ static const char text[] =
 static const struct {
     const char *path;
     const char *source;
+    const char *id;
     gboolean shared;
 } rows[] = {
-    { "/", "/dev/sda1", FALSE },
-    { "/srv/a.qcow2", "/dev/sda1", FALSE },
-    { "/srv/images", "server:/export", TRUE },
-    { "/srv/images/a.qcow2", "server:/export", TRUE },
-    { "/srv/images2/a.qcow2", "/dev/sda1", FALSE },
-    { "/srv/images/fast/a.qcow2", "/dev/sdb1", FALSE },
-    { "/srv/images/faster", "server:/export", TRUE },
-    { "/with blank/a", "user@host:", TRUE },
-    { "/srv/images/twice/a", "//server/share", TRUE },
+    { "/", "/dev/sda1", "21", FALSE },
+    { "/srv/a.qcow2", "/dev/sda1", "21", FALSE },
+    { "/srv/images", "server:/export", "22", TRUE },
+    { "/srv/images/a.qcow2", "server:/export", "22", TRUE },
+    { "/srv/images2/a.qcow2", "/dev/sda1", "21", FALSE },
+    { "/srv/images/fast/a.qcow2", "/dev/sdb1", "23", FALSE },
+    { "/srv/images/faster", "server:/export", "22", TRUE },
+    { "/with blank/a", "user@host:", "24", TRUE },
+    { "/srv/images/twice/a", "//server/share", "26", TRUE },
 };
 
 static void
@@ -42,6 +43,7 @@ testFind(void)
 
         g_assert_nonnull(mount);
         g_assert_cmpstr(mount->source, ==, rows[i].source);
+        g_assert_cmpstr(mount->id, ==, rows[i].id);
         g_assert_cmpint(mount->shared, ==, rows[i].shared);
     }
 }

@@ -240,7 +240,7 @@ testChain(fixture *f, const void *opaque G_GNUC_UNUSED)
     setBacking(f, mid, strlen(mid), "qcow2");
     top = save(f, "top", FILE_SIZE);
 
-    chain = virSnapImageReadChain(top, "qcow2", NULL, FALSE, &error);
+    chain = virSnapImageReadChain(virSnapImageRead, top, "qcow2", NULL, FALSE, &error);
     g_assert_no_error(error);
     g_assert_cmpuint(chain->len, ==, 3);
     g_assert_cmpstr(((virSnapImage *)g_ptr_array_index(chain, 1))->file, ==, mid);
@@ -261,7 +261,7 @@ testChainKnown(fixture *f, const void *opaque G_GNUC_UNUSED)
     g_ptr_array_add(known, &image);
 
     /* what the definition says goes before what the header says */
-    chain = virSnapImageReadChain(top, "qcow2", known, TRUE, NULL);
+    chain = virSnapImageReadChain(virSnapImageRead, top, "qcow2", known, TRUE, NULL);
     g_assert_cmpuint(chain->len, ==, 2);
     g_assert_cmpstr(((virSnapImage *)g_ptr_array_index(chain, 1))->format, ==, "raw");
 }
@@ -275,7 +275,7 @@ checkChainRefused(fixture *f, const char *backing, const char *format,
 
     setBacking(f, backing, strlen(backing), format);
     top = save(f, "top", FILE_SIZE);
-    g_assert_null(virSnapImageReadChain(top, "qcow2", NULL, FALSE, &error));
+    g_assert_null(virSnapImageReadChain(virSnapImageRead, top, "qcow2", NULL, FALSE, &error));
     g_assert_nonnull(strstr(error->message, fragment));
 }
 

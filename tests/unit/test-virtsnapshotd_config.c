@@ -37,6 +37,7 @@ testDefaults(void)
     g_assert_null(system->backend_socket);
     g_assert_cmpstr(system->revert_by, ==, "virtsnapshotd");
     g_assert_cmpuint(system->storage_daemon_timeout, ==, 60);
+    g_assert_cmpuint(system->storage_timeout, ==, 10);
     g_assert_null(session->unix_sock_group);
     g_assert_null(session->backend_socket);
 }
@@ -54,6 +55,7 @@ testAll(void)
              "revert_by = \"libvirt\"\n"
              "storage_daemon = \"/opt/qsd\"\n"
              "storage_daemon_timeout = 5\n"
+             "storage_timeout = 6\n"
              "max_clients = 7\n"
              "max_workers = 3", &error);
 
@@ -66,6 +68,7 @@ testAll(void)
     g_assert_cmpstr(config->revert_by, ==, "libvirt");
     g_assert_cmpstr(config->storage_daemon, ==, "/opt/qsd");
     g_assert_cmpuint(config->storage_daemon_timeout, ==, 5);
+    g_assert_cmpuint(config->storage_timeout, ==, 6);
     g_assert_cmpuint(config->max_clients, ==, 7);
     g_assert_cmpuint(config->max_workers, ==, 3);
 }

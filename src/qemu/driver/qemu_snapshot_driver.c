@@ -36,6 +36,7 @@ struct _qemuSnapshotDriver {
     GMutex lock;              /* never held for long */
     GCond unlocked;
     GHashTable *locked;       /* UUID string -> whether the domain was destroyed */
+    GHashTable *waiting;      /* UUID string -> what the domain waits for */
     void (*on_unlock)(void *opaque);
     void *on_unlock_opaque;
 };
@@ -67,6 +68,7 @@ qemuSnapshotDriverNew(const char *backend_uri, const char *storage_daemon,
                                       "domainsnapshotrevert.rng", NULL);
     driver->locked = g_hash_table_new_full(g_str_hash, g_str_equal,
                                               g_free, NULL);
+    driver->waiting = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_mutex_init(&driver->conn_lock);
     g_mutex_init(&driver->lock);
     g_cond_init(&driver->unlocked);
@@ -86,6 +88,7 @@ qemuSnapshotDriverFree(qemuSnapshotDriver *driver)
     qemuSnapshotJobsFree(driver->jobs);
     qemuStorageSpareFree(driver->spare);
     g_hash_table_unref(driver->locked);
+    g_hash_table_unref(driver->waiting);
     g_cond_clear(&driver->unlocked);
     g_mutex_clear(&driver->lock);
     g_mutex_clear(&driver->conn_lock);
@@ -259,6 +262,28 @@ qemuSnapshotDriverIsLocked(qemuSnapshotDriver *driver, const unsigned char *uuid
     g_autofree char *text = qemuSnapshotDriverFormatUUID(uuid);
 
     return g_hash_table_contains(driver->locked, text);
+}
+
+void
+qemuSnapshotDriverSetWaits(qemuSnapshotDriver *driver, const unsigned char *uuid,
+                           const char *reason)
+{
+    g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&driver->lock);
+    g_autofree char *text = qemuSnapshotDriverFormatUUID(uuid);
+
+    if (reason)
+        g_hash_table_insert(driver->waiting, g_steal_pointer(&text), g_strdup(reason));
+    else
+        g_hash_table_remove(driver->waiting, text);
+}
+
+char *
+qemuSnapshotDriverGetWaits(qemuSnapshotDriver *driver, const unsigned char *uuid)
+{
+    g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&driver->lock);
+    g_autofree char *text = qemuSnapshotDriverFormatUUID(uuid);
+
+    return g_strdup(g_hash_table_lookup(driver->waiting, text));
 }
 
 gboolean

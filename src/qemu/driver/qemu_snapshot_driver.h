@@ -66,6 +66,13 @@ gboolean qemuSnapshotDriverTryLock(qemuSnapshotDriver *driver,
                                    const unsigned char *uuid);
 gboolean qemuSnapshotDriverIsLocked(qemuSnapshotDriver *driver,
                                     const unsigned char *uuid);
+/* A revert of that domain is not over, as a change of it to a storage has not returned:
+ * `reason` says so; NULL: there is none any more. Whoever would have to wait for the domain
+ * is told that instead. The caller of Get frees it with g_free(). */
+void qemuSnapshotDriverSetWaits(qemuSnapshotDriver *driver, const unsigned char *uuid,
+                                const char *reason);
+char *qemuSnapshotDriverGetWaits(qemuSnapshotDriver *driver, const unsigned char *uuid);
+
 /* Of any domain. */
 gboolean qemuSnapshotDriverHasLocks(qemuSnapshotDriver *driver);
 

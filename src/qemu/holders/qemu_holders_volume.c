@@ -15,6 +15,7 @@
 #include "qemu_holders_volume.h"
 #include "virsnaperror.h"
 #include "virsnaplibvirt.h"
+#include "virsnapstoragefile.h"
 #include "virsnapxml.h"
 
 void
@@ -109,6 +110,15 @@ pathByLibvirt(virStoragePoolPtr pool, const char *name)
     return copy;
 }
 
+/* What does not answer is not known to be there. */
+static gboolean
+isThere(const char *path)
+{
+    int fault;
+
+    return virSnapStorageAccess(path, F_OK, &fault, NULL) && !fault;
+}
+
 static void
 findInPool(virStoragePoolPtr pool, const char *pool_name, const char *name, xmlDoc *doc,
            qemuHoldersVolume *ret_volume)
@@ -117,7 +127,7 @@ findInPool(virStoragePoolPtr pool, const char *pool_name, const char *name, xmlD
 
     ret_volume->path = pathByDefinition(doc, name);
     if (ret_volume->path && (active || !isBroughtByStart(doc) ||
-                             access(ret_volume->path, F_OK) == 0))
+                             isThere(ret_volume->path)))
         return;
 
     g_clear_pointer(&ret_volume->path, g_free);

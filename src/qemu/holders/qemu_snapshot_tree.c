@@ -15,7 +15,7 @@
 #include "qemu_snapshot_tree.h"
 #include "snapshot_conf.h"
 #include "virsnaperror.h"
-#include "virsnapfile.h"
+#include "virsnapstoragefile.h"
 
 void
 qemuSnapshotTreeFree(qemuSnapshotTree *tree)
@@ -36,16 +36,53 @@ newTable(void)
     return g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
 }
 
+/* Paths, and for each of them who names it. */
+typedef struct _treeNames treeNames;
+struct _treeNames {
+    GPtrArray *paths;
+    GPtrArray *owners;
+};
+
 static void
-addPath(GHashTable *paths, const char *file, const char *owner)
+namesClear(treeNames *names)
 {
-    if (file)
-        g_hash_table_insert(paths, virSnapFileResolve(file), g_strdup(owner));
+    g_ptr_array_unref(names->paths);
+    g_ptr_array_unref(names->owners);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(treeNames, namesClear)
+
+static void
+namesInit(treeNames *names)
+{
+    names->paths = g_ptr_array_new_null_terminated(0, g_free, TRUE);
+    names->owners = g_ptr_array_new();
+}
+
+static void
+namesAdd(treeNames *names, const char *path, const char *owner)
+{
+    if (!path)
+        return;
+
+    g_ptr_array_add(names->paths, g_strdup(path));
+    g_ptr_array_add(names->owners, (char *)owner);
+}
+
+/* `told` is what was found out of each of the paths; consumes it. */
+static gboolean
+namesPut(const treeNames *names, GStrv told, GHashTable *table)
+{
+    for (guint i = 0; told && i < names->paths->len; i++)
+        g_hash_table_insert(table, g_strdup(told[i]),
+                            g_strdup(g_ptr_array_index(names->owners, i)));
+
+    g_strfreev(told);
+    return told != NULL;
 }
 
 static gboolean
-treeAddDefinition(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
-                  gboolean inactive, GError **error)
+addDefinition(treeNames *paths, const virDomainSnapshotInfo *info, gboolean inactive,
+              GError **error)
 {
     g_autoptr(GPtrArray) disks = virDomainSnapshotInfoGetDisks(info, inactive, error);
 
@@ -55,11 +92,11 @@ treeAddDefinition(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
     for (guint i = 0; i < disks->len; i++) {
         virDomainDisk *disk = g_ptr_array_index(disks, i);
 
-        addPath(tree->paths, disk->file, info->name);
+        namesAdd(paths, disk->file, info->name);
         for (guint j = 0; j < disk->chain->len; j++) {
             virDomainImage *image = g_ptr_array_index(disk->chain, j);
 
-            addPath(tree->paths, image->file, info->name);
+            namesAdd(paths, image->file, info->name);
         }
     }
 
@@ -67,31 +104,47 @@ treeAddDefinition(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
 }
 
 static void
-treeAddMade(qemuSnapshotTree *tree, GPtrArray *disks, const char *owner)
+addMade(treeNames *paths, treeNames *made, GPtrArray *disks, const char *owner)
 {
     for (guint i = 0; i < disks->len; i++) {
         virDomainSnapshotDisk *disk = g_ptr_array_index(disks, i);
 
         if (disk->location != VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL || !disk->file)
             continue;
-        addPath(tree->paths, disk->file, owner);
-        g_hash_table_insert(tree->made, virSnapFileKey(disk->file), g_strdup(owner));
+        namesAdd(paths, disk->file, owner);
+        namesAdd(made, disk->file, owner);
     }
 }
 
 static gboolean
-treeAddSnapshot(qemuSnapshotTree *tree, const virDomainSnapshotInfo *info,
-                const char *target, GError **error)
+addSnapshot(treeNames *paths, treeNames *made, const virDomainSnapshotInfo *info,
+            GError **error)
 {
-    if (g_strcmp0(info->parent, target) == 0)
-        tree->has_children = TRUE;
+    namesAdd(paths, info->memory_file, info->name);
+    addMade(paths, made, info->disks, info->name);
+    addMade(paths, made, info->revert_disks, info->name);
 
-    addPath(tree->paths, info->memory_file, info->name);
-    treeAddMade(tree, info->disks, info->name);
-    treeAddMade(tree, info->revert_disks, info->name);
+    return addDefinition(paths, info, FALSE, error) &&
+        addDefinition(paths, info, TRUE, error);
+}
 
-    return treeAddDefinition(tree, info, FALSE, error) &&
-        treeAddDefinition(tree, info, TRUE, error);
+static gboolean
+treeFill(qemuSnapshotTree *tree, GError **error)
+{
+    g_auto(treeNames) paths = { 0 };
+    g_auto(treeNames) made = { 0 };
+
+    namesInit(&paths);
+    namesInit(&made);
+    for (guint i = 0; i < tree->infos->len; i++) {
+        if (!addSnapshot(&paths, &made, g_ptr_array_index(tree->infos, i), error))
+            return FALSE;
+    }
+
+    return namesPut(&paths, virSnapStorageResolveAll((const char *const *)paths.paths->pdata,
+                                                     error), tree->paths) &&
+        namesPut(&made, virSnapStorageKeys((const char *const *)made.paths->pdata, error),
+                 tree->made);
 }
 
 qemuSnapshotTree *
@@ -110,9 +163,13 @@ qemuSnapshotTreeRead(virDomainPtr dom, const char *target, GError **error)
     tree->made = newTable();
 
     for (guint i = 0; i < infos->len; i++) {
-        if (!treeAddSnapshot(tree, g_ptr_array_index(infos, i), target, error))
-            return NULL;
+        const virDomainSnapshotInfo *info = g_ptr_array_index(infos, i);
+
+        if (g_strcmp0(info->parent, target) == 0)
+            tree->has_children = TRUE;
     }
+    if (!treeFill(tree, error))
+        return NULL;
 
     return g_steal_pointer(&tree);
 }

@@ -14,50 +14,50 @@
 
 #include "domain_conf.h"
 #include "qemu_snapshot_witness.h"
-#include "virsnapfile.h"
-#include "virsnapimagename.h"
-#include "virsnapqcow2.h"
+#include "virsnapstoragefile.h"
+#include "virsnapstorageimage.h"
 
-/* Whether the name in the overlay's header may mean the image. */
+/* Whether one of the files, which the overlay's header may mean, is the image. */
 static gboolean
-means(const char *overlay, const char *backing, const char *image)
+isAmong(GStrv files, const char *image, gboolean *ret_is, GError **error)
 {
-    g_autofree char *key = virSnapFileKey(image);
-    g_autoptr(GPtrArray) files = virSnapImageNameFiles(overlay, backing);
+    g_autofree char *key = virSnapStorageKey(image, error);
+    g_auto(GStrv) keys = key ?
+        virSnapStorageKeys((const char *const *)files, error) : NULL;
 
-    for (guint i = 0; i < files->len; i++) {
-        g_autofree char *other = virSnapFileKey(files->pdata[i]);
+    if (!keys)
+        return FALSE;
 
-        if (g_str_equal(other, key))
-            return TRUE;
-    }
-
-    return FALSE;
+    *ret_is = g_strv_contains((const char *const *)keys, key);
+    return TRUE;
 }
 
 static gboolean
 checkOverlay(const virDomainSnapshotInfo *info, const char *target, const char *image,
              const char *overlay, virErrorNumber code, GError **error)
 {
-    g_auto(virSnapImageBelow) below = { 0 };
+    g_autofree char *backing = NULL;
+    g_auto(GStrv) files = NULL;
     g_autoptr(GError) cause = NULL;
+    gboolean means = TRUE;
 
-    if (!virSnapImageReadBelow(overlay, "qcow2", &below, &cause)) {
+    /* an overlay that is gone says nothing, nor does one that all below was copied into */
+    if (!virSnapStorageReadBacking(overlay, &backing, &files, &cause) ||
+        (backing && !isAmong(files, image, &means, &cause))) {
         g_set_error(error, VIR_SNAP_ERROR, code,
                     _("it can't be told what overlay '%s' of disk '%s' in snapshot '%s' "
                       "stands on: %s"), overlay, target, info->name, cause->message);
         return FALSE;
     }
 
-    /* one that is gone says nothing, nor does one that all below was copied into */
-    if (!below.backing || means(overlay, below.backing, image))
+    if (means)
         return TRUE;
 
     g_set_error(error, VIR_SNAP_ERROR, code,
                 _("the definition in snapshot '%s' says that disk '%s' was on '%s', but the "
                   "snapshot's overlay '%s' stands on '%s'; redefine the snapshot with the "
                   "image that is right (virsh snapshot-create --redefine)"), info->name,
-                target, image, overlay, below.backing);
+                target, image, overlay, backing);
     return FALSE;
 }
 

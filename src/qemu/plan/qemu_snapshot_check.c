@@ -15,8 +15,9 @@
 #include "qemu_snapshot_memory.h"
 #include "qemu_snapshot_witness.h"
 #include "virsnaperror.h"
-#include "virsnapfile.h"
 #include "virsnapqcow2.h"
+#include "virsnapstoragefile.h"
+#include "virsnapstorageimage.h"
 
 gboolean
 qemuSnapshotCheckBusy(const qemuSnapshotSource *source, GError **error)
@@ -52,19 +53,23 @@ qemuSnapshotCheckBusy(const qemuSnapshotSource *source, GError **error)
 
 /* Whether the file is one of those that hold the snapshot's state of the disk. */
 static gboolean
-holdsState(const qemuSnapshotPlanDisk *disk, const char *file)
+holdsState(const qemuSnapshotPlanDisk *disk, const char *file, gboolean *ret_holds,
+           GError **error)
 {
-    g_autofree char *key = virSnapFileKey(file);
+    g_autofree const char **paths = g_new0(const char *, disk->chain->len + 2);
+    g_auto(GStrv) keys = NULL;
 
-    for (guint i = 0; i < disk->chain->len; i++) {
-        const virSnapImage *image = g_ptr_array_index(disk->chain, i);
-        g_autofree char *other = virSnapFileKey(image->file);
+    for (guint i = 0; i < disk->chain->len; i++)
+        paths[i] = ((const virSnapImage *)g_ptr_array_index(disk->chain, i))->file;
+    paths[disk->chain->len] = file;
 
-        if (g_str_equal(key, other))
-            return TRUE;
-    }
+    if (!(keys = virSnapStorageKeys(paths, error)))
+        return FALSE;
 
-    return FALSE;
+    *ret_holds = FALSE;
+    for (guint i = 0; i < disk->chain->len && !*ret_holds; i++)
+        *ret_holds = g_str_equal(keys[i], keys[disk->chain->len]);
+    return TRUE;
 }
 
 static gboolean
@@ -73,8 +78,11 @@ checkDirect(const qemuSnapshotPlan *plan, GPtrArray *definition, GError **error)
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
         virDomainDisk *at = virDomainDisksFind(definition, disk->target);
+        gboolean holds = FALSE;
 
-        if (!at || !at->file || !holdsState(disk, at->file))
+        if (at && at->file && !holdsState(disk, at->file, &holds, error))
+            return FALSE;
+        if (!holds)
             continue;
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
                     _("disk '%s' of domain '%s' is directly on '%s', which holds the "
@@ -96,7 +104,7 @@ checkReused(const qemuSnapshotPlan *plan, GError **error)
 
         if (!disk->reused)
             continue;
-        if (!virSnapImageIsBlank(disk->overlay, &blank, error))
+        if (!virSnapStorageIsBlank(disk->overlay, &blank, error))
             return FALSE;
         if (blank)
             continue;

@@ -11,7 +11,7 @@
 #include "config.h"
 
 #include "qemu_snapshot_leave.h"
-#include "virsnapfile.h"
+#include "virsnapstoragefile.h"
 
 static gboolean
 isRecorded(xmlDoc *doc, const char *target, const char *file)
@@ -36,38 +36,45 @@ isListed(const qemuSnapshotPlan *plan, const char *file)
 }
 
 static gboolean
-isReused(const qemuSnapshotPlan *plan, const char *key)
+isReused(const qemuSnapshotPlan *plan, const char *key, gboolean *ret_reused,
+         GError **error)
 {
-    for (guint i = 0; i < plan->disks->len; i++) {
+    *ret_reused = FALSE;
+    for (guint i = 0; i < plan->disks->len && !*ret_reused; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
-        g_autofree char *other = disk->reused ? virSnapFileKey(disk->overlay) : NULL;
+        g_autofree char *other = NULL;
 
-        if (g_strcmp0(other, key) == 0)
-            return TRUE;
+        if (disk->reused && !(other = virSnapStorageKey(disk->overlay, error)))
+            return FALSE;
+        *ret_reused = g_strcmp0(other, key) == 0;
     }
 
-    return FALSE;
+    return TRUE;
 }
 
-static void
+static gboolean
 leaveConsider(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
-              const char *target, const char *file)
+              const char *target, const char *file, GError **error)
 {
-    g_autofree char *key = virSnapFileKey(file);
+    g_autofree char *key = virSnapStorageKey(file, error);
     qemuSnapshotPlanDiscard *discard;
+    gboolean reused, regular;
     virSnapFileID id;
 
-    if (isListed(plan, file) || isReused(plan, key) ||
-        !g_file_test(file, G_FILE_TEST_IS_REGULAR) || !virSnapFileGetID(file, &id) ||
+    if (!key || !isReused(plan, key, &reused, error) ||
+        !virSnapStorageGetID(file, &id, &regular, error))
+        return FALSE;
+    if (isListed(plan, file) || reused || !regular ||
         (!g_hash_table_contains(source->tree->made, key) &&
          !isRecorded(source->next_doc, target, file)))
-        return;
+        return TRUE;
 
     discard = g_new0(qemuSnapshotPlanDiscard, 1);
     discard->disk = g_strdup(target);
     discard->file = g_strdup(file);
     discard->id = id;
     g_ptr_array_add(plan->discards, discard);
+    return TRUE;
 }
 
 static gboolean
@@ -76,8 +83,9 @@ isReplaced(const qemuSnapshotPlanDisk *disk, const char *file)
     return disk->in_place && g_str_equal(disk->overlay, file);
 }
 
-void
-qemuSnapshotLeavePlan(qemuSnapshotPlan *plan, const qemuSnapshotSource *source)
+gboolean
+qemuSnapshotLeavePlan(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
+                      GError **error)
 {
     GPtrArray *definitions[] = { source->now_disks, source->next_disks };
 
@@ -87,10 +95,13 @@ qemuSnapshotLeavePlan(qemuSnapshotPlan *plan, const qemuSnapshotSource *source)
         for (gsize j = 0; j < G_N_ELEMENTS(definitions); j++) {
             virDomainDisk *at = virDomainDisksFind(definitions[j], disk->target);
 
-            if (at && at->file && !isReplaced(disk, at->file))
-                leaveConsider(plan, source, disk->target, at->file);
+            if (at && at->file && !isReplaced(disk, at->file) &&
+                !leaveConsider(plan, source, disk->target, at->file, error))
+                return FALSE;
         }
     }
+
+    return TRUE;
 }
 
 /* The domain leaves them, and its QEMU ends, which has them open now. */

@@ -10,8 +10,8 @@
 
 /* Fills in the plan's discards: the images that the reverted disks are on, as far
  * as they were made by a snapshot or a revert of this domain. */
-void qemuSnapshotLeavePlan(qemuSnapshotPlan *plan,
-                           const qemuSnapshotSource *source);
+gboolean qemuSnapshotLeavePlan(qemuSnapshotPlan *plan,
+                               const qemuSnapshotSource *source, GError **error);
 
 /* Takes those out that somebody needs, or may need, which qemuSnapshotDiscard() does
  * itself: for telling beforehand. */

@@ -17,8 +17,8 @@
 
 #include "qemu_snapshot_memory.h"
 #include "virsnaperror.h"
-#include "virsnapfile.h"
-#include "virsnapsaveimage.h"
+#include "virsnapstoragefile.h"
+#include "virsnapstorageimage.h"
 
 static xmlDoc *
 memoryReadDefinition(const qemuSnapshotSource *source, GError **error)
@@ -99,6 +99,7 @@ qemuSnapshotMemoryRead(const qemuSnapshotSource *source, gboolean force,
     const char *file = source->info->memory_file;
     g_autoptr(xmlDoc) doc = NULL;
     gboolean whole = FALSE;
+    int fault;
 
     if (!file) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -107,14 +108,16 @@ qemuSnapshotMemoryRead(const qemuSnapshotSource *source, gboolean force,
         return NULL;
     }
 
-    if (access(file, F_OK) < 0 && errno == ENOENT) {
+    if (!virSnapStorageAccess(file, F_OK, &fault, error))
+        return NULL;
+    if (fault == ENOENT) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
                     _("cannot open memory file '%s' of snapshot '%s': %s; where it was "
                       "moved, enter its new path by 'virsh snapshot-edit'"), file,
-                    source->info->name, g_strerror(errno));
+                    source->info->name, g_strerror(fault));
         return NULL;
     }
-    if (!virSnapSaveImageCheck(file, &whole, error))
+    if (!virSnapStorageCheckSave(file, &whole, error))
         return NULL;
     if (!whole && !force) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
@@ -130,17 +133,26 @@ qemuSnapshotMemoryRead(const qemuSnapshotSource *source, gboolean force,
     return g_steal_pointer(&doc);
 }
 
+static gboolean
+isLater(const struct stat *st, const struct stat *than)
+{
+    return st->st_mtim.tv_sec > than->st_mtim.tv_sec ||
+        (st->st_mtim.tv_sec == than->st_mtim.tv_sec &&
+         st->st_mtim.tv_nsec > than->st_mtim.tv_nsec);
+}
+
 /* Whether the file has been written to since `than` was, as far as times tell. */
 static gboolean
-isNewer(const char *file, const struct stat *than)
+isNewer(const char *file, const struct stat *than, gboolean *ret_newer, GError **error)
 {
     struct stat st;
+    int fault;
 
-    if (stat(file, &st) < 0)
+    if (!virSnapStorageStat(file, &st, &fault, error))
         return FALSE;
-    return st.st_mtim.tv_sec > than->st_mtim.tv_sec ||
-        (st.st_mtim.tv_sec == than->st_mtim.tv_sec &&
-         st.st_mtim.tv_nsec > than->st_mtim.tv_nsec);
+
+    *ret_newer = !fault && isLater(&st, than);
+    return TRUE;
 }
 
 /* Where the disk is today: an image that a snapshot left out stays in use. */
@@ -156,9 +168,12 @@ gboolean
 qemuSnapshotMemoryCheckDisks(const qemuSnapshotSource *source, GError **error)
 {
     struct stat memory;
+    int fault;
 
-    if (stat(source->info->memory_file, &memory) < 0) {
-        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+    if (!virSnapStorageStat(source->info->memory_file, &memory, &fault, error))
+        return FALSE;
+    if (fault) {
+        virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, fault,
                              _("cannot look at memory file '%s'"),
                              source->info->memory_file);
         return FALSE;
@@ -167,11 +182,15 @@ qemuSnapshotMemoryCheckDisks(const qemuSnapshotSource *source, GError **error)
     for (guint i = 0; i < source->state_disks->len; i++) {
         virDomainDisk *disk = g_ptr_array_index(source->state_disks, i);
         const char *file = presentFile(source, disk);
+        gboolean newer = FALSE;
 
         if (disk->readonly || !disk->file ||
             virDomainSnapshotInfoGetLocation(source->info, disk->target, disk->file) !=
-                VIR_DOMAIN_SNAPSHOT_LOCATION_NONE ||
-            (g_str_equal(file, disk->file) && !isNewer(file, &memory)))
+                VIR_DOMAIN_SNAPSHOT_LOCATION_NONE)
+            continue;
+        if (g_str_equal(file, disk->file) && !isNewer(file, &memory, &newer, error))
+            return FALSE;
+        if (g_str_equal(file, disk->file) && !newer)
             continue;
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_SNAPSHOT_REVERT_RISKY,
                     _("disk '%s' is not part of snapshot '%s' and has changed since; "

@@ -11,11 +11,10 @@
 
 #include <limits.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "qemu_snapshot_name.h"
 #include "virsnaperror.h"
-#include "virsnapfile.h"
+#include "virsnapstoragefile.h"
 
 /* More overlays of one snapshot than this are a loop, not a need. */
 #define NUMBER_MAX 100000
@@ -33,13 +32,22 @@ nameStem(const char *base)
     return g_strndup(base, dot - base);
 }
 
+/* `folder` is that of the path, resolved. */
 static gboolean
-nameIsFree(const char *path, GHashTable *taken)
+nameIsFree(const char *path, const char *folder, GHashTable *taken, gboolean *ret_free,
+           GError **error)
 {
-    g_autofree char *resolved = virSnapFileResolve(path);
+    g_autofree char *resolved =
+        g_build_filename(folder, strrchr(path, '/') + 1, NULL);
     struct stat st;
+    int fault = 0;
 
-    return !g_hash_table_contains(taken, resolved) && lstat(path, &st) < 0;
+    if (!g_hash_table_contains(taken, resolved) &&
+        !virSnapStorageLstat(path, &st, &fault, error))
+        return FALSE;
+
+    *ret_free = fault != 0;
+    return TRUE;
 }
 
 char *
@@ -47,14 +55,22 @@ qemuSnapshotNameGenerate(const char *base, const char *snapshot,
                          GHashTable *taken, GError **error)
 {
     g_autofree char *stem = nameStem(base);
+    g_autofree char *resolved = virSnapStorageResolve(base, error);
+    g_autofree char *folder = resolved ? g_path_get_dirname(resolved) : NULL;
+
+    if (!folder)
+        return NULL;
 
     for (unsigned int i = 1; i <= NUMBER_MAX; i++) {
         g_autofree char *path = g_strdup_printf("%s.%s-%u", stem, snapshot, i);
+        gboolean is_free;
 
         if (strchr(snapshot, '/') ||
             strlen(strrchr(path, '/') + 1) > NAME_MAX || strlen(path) >= PATH_MAX)
             break;
-        if (nameIsFree(path, taken))
+        if (!nameIsFree(path, folder, taken, &is_free, error))
+            return NULL;
+        if (is_free)
             return g_steal_pointer(&path);
     }
 

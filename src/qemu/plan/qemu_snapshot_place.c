@@ -11,7 +11,6 @@
 #include "config.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,8 +19,8 @@
 #include "qemu_snapshot_place.h"
 #include "qemu_snapshot_reuse.h"
 #include "virsnaperror.h"
-#include "virsnapfile.h"
 #include "virsnapqcow2.h"
+#include "virsnapstoragefile.h"
 
 typedef struct _placeContext placeContext;
 struct _placeContext {
@@ -32,53 +31,70 @@ struct _placeContext {
                               * or "": paths that no overlay may have */
 };
 
-static void
-takePath(GHashTable *taken, const char *path, const char *target)
+static gboolean
+takePath(GHashTable *taken, const char *path, const char *target, GError **error)
 {
-    g_hash_table_insert(taken, virSnapFileResolve(path), g_strdup(target));
+    char *resolved = virSnapStorageResolve(path, error);
+
+    if (resolved)
+        g_hash_table_insert(taken, resolved, g_strdup(target));
+    return resolved != NULL;
 }
 
 static void
-takeDisks(GHashTable *taken, GPtrArray *disks)
+collectDisks(GPtrArray *paths, GPtrArray *disks)
 {
     for (guint i = 0; i < disks->len; i++) {
         virDomainDisk *disk = g_ptr_array_index(disks, i);
 
         if (disk->file)
-            takePath(taken, disk->file, "");
+            g_ptr_array_add(paths, disk->file);
     }
 }
 
 static GHashTable *
-takenPaths(const qemuSnapshotSource *source)
+takenPaths(const qemuSnapshotSource *source, GError **error)
 {
-    GHashTable *taken = g_hash_table_new_full(g_str_hash, g_str_equal,
-                                              g_free, g_free);
+    g_autoptr(GPtrArray) paths = g_ptr_array_new();
+    g_auto(GStrv) resolved = NULL;
+    GHashTable *taken;
     GHashTableIter iter;
     void *path;
 
     g_hash_table_iter_init(&iter, source->tree->paths);
     while (g_hash_table_iter_next(&iter, &path, NULL))
-        takePath(taken, path, "");
-    takeDisks(taken, source->now_disks);
-    takeDisks(taken, source->next_disks);
-    takeDisks(taken, source->then_disks);
-    takeDisks(taken, source->state_disks);
+        g_ptr_array_add(paths, path);
+    collectDisks(paths, source->now_disks);
+    collectDisks(paths, source->next_disks);
+    collectDisks(paths, source->then_disks);
+    collectDisks(paths, source->state_disks);
+    g_ptr_array_add(paths, NULL);
 
+    resolved = virSnapStorageResolveAll((const char *const *)paths->pdata, error);
+    if (!resolved)
+        return NULL;
+
+    taken = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
+    for (gsize i = 0; resolved[i]; i++)
+        g_hash_table_insert(taken, g_strdup(resolved[i]), g_strdup(""));
     return taken;
 }
 
 static gboolean
-isFileOf(GPtrArray *disks, const char *target, const char *path) /* resolved */
+isFileOf(GPtrArray *disks, const char *target, const char *path, /* resolved */
+         gboolean *ret_is, GError **error)
 {
     virDomainDisk *disk = virDomainDisksFind(disks, target);
     g_autofree char *file = NULL;
 
+    *ret_is = FALSE;
     if (!disk || !disk->file)
+        return TRUE;
+    if (!(file = virSnapStorageResolve(disk->file, error)))
         return FALSE;
 
-    file = virSnapFileResolve(disk->file);
-    return g_str_equal(file, path);
+    *ret_is = g_str_equal(file, path);
+    return TRUE;
 }
 
 /* A name in the same folder for the time until the switch, told from others by
@@ -226,28 +242,33 @@ static gboolean
 placeNamed(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
            GError **error)
 {
-    g_autofree char *resolved = virSnapFileResolve(path);
-    const char *user = g_hash_table_lookup(ctx->taken, resolved);
+    g_autofree char *resolved = virSnapStorageResolve(path, error);
+    const char *user = resolved ? g_hash_table_lookup(ctx->taken, resolved) : NULL;
+    gboolean is_now, is_next;
     struct stat st;
     int fault;
 
+    if (!resolved)
+        return FALSE;
     if (ctx->flags & VIR_DOMAIN_SNAPSHOT_REVERT_REUSE_EXT) {
         /* an image of the domain may be one that it left and kept */
         if (user && *user && !checkFree(ctx, disk, path, resolved, error))
             return FALSE;
-        takePath(ctx->taken, path, disk->target);
-        return qemuSnapshotReuse(disk, ctx->source, path, error);
+        return takePath(ctx->taken, path, disk->target, error) &&
+            qemuSnapshotReuse(disk, ctx->source, path, error);
     }
 
-    if (isFileOf(ctx->source->now_disks, disk->target, resolved) &&
-        isFileOf(ctx->source->next_disks, disk->target, resolved))
+    if (!isFileOf(ctx->source->now_disks, disk->target, resolved, &is_now, error) ||
+        !isFileOf(ctx->source->next_disks, disk->target, resolved, &is_next, error))
+        return FALSE;
+    if (is_now && is_next)
         return placeInPlace(ctx, disk, path, error);
 
-    if (!checkFree(ctx, disk, path, resolved, error))
+    if (!checkFree(ctx, disk, path, resolved, error) ||
+        !virSnapStorageLstat(path, &st, &fault, error))
         return FALSE;
 
-    fault = lstat(path, &st) == 0 ? EEXIST : errno;
-    if (fault == EEXIST) {
+    if (!fault) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED,
                     _("the overlay '%s' of disk '%s' exists already"),
                     path, disk->target);
@@ -262,8 +283,7 @@ placeNamed(placeContext *ctx, qemuSnapshotPlanDisk *disk, const char *path,
 
     disk->overlay = g_strdup(path);
     disk->file = g_strdup(path);
-    takePath(ctx->taken, path, disk->target);
-    return TRUE;
+    return takePath(ctx->taken, path, disk->target, error);
 }
 
 static gboolean
@@ -277,8 +297,7 @@ placeGenerated(placeContext *ctx, qemuSnapshotPlanDisk *disk, GError **error)
         return FALSE;
 
     disk->file = g_strdup(disk->overlay);
-    takePath(ctx->taken, disk->overlay, disk->target);
-    return TRUE;
+    return takePath(ctx->taken, disk->overlay, disk->target, error);
 }
 
 static gboolean
@@ -286,13 +305,17 @@ checkFolder(const qemuSnapshotPlanDisk *disk, GError **error)
 {
     g_autofree char *folder = g_path_get_dirname(disk->overlay);
     struct stat st;
+    int fault, denied;
 
-    if (stat(folder, &st) == 0 && !S_ISDIR(st.st_mode))
-        errno = ENOTDIR;
-    else if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) == 0)
+    if (!virSnapStorageStat(folder, &st, &fault, error) ||
+        !virSnapStorageAccess(folder, W_OK | X_OK, &denied, error))
+        return FALSE;
+    if (!fault && !S_ISDIR(st.st_mode))
+        denied = ENOTDIR;
+    if (!denied)
         return TRUE;
 
-    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, denied,
                          _("the overlay of disk '%s' can't be made in folder "
                            "'%s'"), disk->target, folder);
     return FALSE;
@@ -352,10 +375,10 @@ qemuSnapshotPlace(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
                   const virDomainSnapshotRevertDef *def, unsigned int flags,
                   GError **error)
 {
-    g_autoptr(GHashTable) taken = takenPaths(source);
+    g_autoptr(GHashTable) taken = takenPaths(source, error);
     placeContext ctx = { plan, source, flags, taken };
 
-    if (!placeDocument(&ctx, def, error))
+    if (!taken || !placeDocument(&ctx, def, error))
         return FALSE;
 
     for (guint i = 0; i < plan->disks->len; i++) {

@@ -26,8 +26,8 @@
 #include "qemu_snapshot_preflight.h"
 #include "qemu_snapshot_source.h"
 #include "virsnaperror.h"
-#include "virsnapfile.h"
-#include "virsnapqcow2.h"
+#include "virsnapstoragefile.h"
+#include "virsnapstorageimage.h"
 
 #define FLAGS_SUPPORTED (VIR_DOMAIN_SNAPSHOT_REVERT_RUNNING | \
                          VIR_DOMAIN_SNAPSHOT_REVERT_PAUSED | \
@@ -59,20 +59,24 @@ plannerCheckFlags(unsigned int flags, GError **error)
 
 /* Whom an image of the chain keeps out, the overlay keeps out too: libvirt gives its own
  * overlays 0644 whatever they stand on. */
-static void
-plannerNarrowMode(qemuSnapshotPlanDisk *disk)
+static gboolean
+plannerNarrowMode(qemuSnapshotPlanDisk *disk, GError **error)
 {
     mode_t mode = virSnapFileNarrowMode(disk->like.st_mode, S_IRWXU | S_IRWXG | S_IRWXO);
     struct stat st;
 
     for (guint i = 0; i < disk->chain->len; i++) {
         const virSnapImage *image = g_ptr_array_index(disk->chain, i);
+        int fault;
 
-        if (stat(image->file, &st) == 0)
+        if (!virSnapStorageStat(image->file, &st, &fault, error))
+            return FALSE;
+        if (!fault)
             mode = virSnapFileNarrowMode(mode, st.st_mode);
     }
 
     disk->like.st_mode = mode;
+    return TRUE;
 }
 
 /* Owner and group for the overlay: those of the image that the disk is on, or, where
@@ -83,14 +87,16 @@ plannerStatReplaced(qemuSnapshotPlanDisk *disk, const qemuSnapshotSource *source
 {
     virDomainDisk *now = virDomainDisksFind(source->now_disks, disk->target);
     const virSnapImage *base = g_ptr_array_index(disk->chain, 0);
+    int fault = ENOENT;
 
-    if ((now && now->file && stat(now->file, &disk->like) == 0) ||
-        stat(base->file, &disk->like) == 0) {
-        plannerNarrowMode(disk);
-        return TRUE;
-    }
+    if (now && now->file && !virSnapStorageStat(now->file, &disk->like, &fault, error))
+        return FALSE;
+    if (fault && !virSnapStorageStat(base->file, &disk->like, &fault, error))
+        return FALSE;
+    if (!fault)
+        return plannerNarrowMode(disk, error);
 
-    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
+    virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, fault,
                          _("cannot look at image '%s'"), base->file);
     return FALSE;
 }
@@ -145,7 +151,9 @@ static void
 plannerSetChainError(const qemuSnapshotPlan *plan, const virDomainDisk *then,
                      const GError *cause, GError **error)
 {
-    if (access(then->file, F_OK) < 0 && errno == ENOENT)
+    int fault;
+
+    if (virSnapStorageAccess(then->file, F_OK, &fault, NULL) && fault == ENOENT)
         g_set_error(error, VIR_SNAP_ERROR, virSnapErrorCode(cause),
                     _("disk '%s' can't be reverted to snapshot '%s': %s; where the image "
                       "was moved, enter its new path by 'virsh snapshot-edit'"),
@@ -171,7 +179,7 @@ plannerAddDisk(qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
     disk->target = g_strdup(then->target);
     g_ptr_array_add(plan->disks, disk);
 
-    disk->chain = virSnapImageReadChain(then->file,
+    disk->chain = virSnapImageReadChain(virSnapStorageReadImage, then->file,
                                         then->format ? then->format : "raw",
                                         known, then->chain_ends, &cause);
     if (!disk->chain) {
@@ -289,8 +297,8 @@ plannerDecide(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
         return FALSE;
     if (!force && !qemuSnapshotCheckRisks(plan, source, error))
         return FALSE;
-    if (!keep)
-        qemuSnapshotLeavePlan(plan, source);
+    if (!keep && !qemuSnapshotLeavePlan(plan, source, error))
+        return FALSE;
 
     plan->guard = qemuSnapshotGuardNew(source);
     return qemuSnapshotDefinitionMake(plan, source, error) &&

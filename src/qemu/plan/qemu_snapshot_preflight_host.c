@@ -16,6 +16,7 @@
 
 #include "qemu_snapshot_preflight_host.h"
 #include "virsnappaths.h"
+#include "virsnapstoragefile.h"
 
 /* /proc/meminfo has some 2 KiB, a firmware's description 3, qemu.conf 40, and a line for
  * each of a thousand mounts is 128 KiB. */
@@ -60,7 +61,7 @@ hostReadNumber(const char *root, const char *folder, const char *name,
     return TRUE;
 }
 
-/* Files */
+/* Files, as a child looks at them: they may be on a storage that does not answer. */
 
 static int
 tryAccess(const char *path, int mode)
@@ -131,6 +132,31 @@ tryFile(const char *file, qemuSnapshotHostFileUse use)
     return 0;
 }
 
+static GVariant *
+fileRun(GVariant *args, const virSnapDescriptors *in G_GNUC_UNUSED,
+        virSnapDescriptors *out G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
+{
+    const char *file;
+    int use;
+
+    g_variant_get(args, "(^&ayi)", &file, &use);
+    return g_variant_new_int32(tryFile(file, use));
+}
+
+static const virSnapChildOp file_op = { "look for a file of use", fileRun };
+
+/* Its errno; 0: it will do. */
+static int
+lookAtFile(const char *file, qemuSnapshotHostFileUse use)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GVariant) answer =
+        virSnapStorageRead(&file_op, file, g_variant_new("(^ayi)", file, (int)use), NULL,
+                           NULL, &error);
+
+    return answer ? g_variant_get_int32(answer) : ETIMEDOUT;
+}
+
 /* Root may be kept out of a network file system on which QEMU's user may work. */
 static gboolean
 isRootKeptOut(qemuSnapshotHostFileUse use, int fault)
@@ -143,7 +169,7 @@ qemuSnapshotHostHasFile(const char *root, const char *path, qemuSnapshotHostFile
                         int *ret_errno)
 {
     g_autofree char *file = hostPath(root, path);
-    int fault = tryFile(file, use);
+    int fault = lookAtFile(file, use);
 
     if (fault == 0)
         return QEMU_SNAPSHOT_ANSWER_THERE;
@@ -158,9 +184,11 @@ qemuSnapshotHostFileAmount(const char *root, const char *path)
 {
     g_autofree char *file = hostPath(root, path);
     struct stat st;
+    int fault;
 
     /* a file system that compresses has fewer blocks, another one more */
-    return stat(file, &st) < 0 ? 0 : MIN(st.st_size, st.st_blocks * 512) / 1024;
+    return !virSnapStorageStat(file, &st, &fault, NULL) || fault ? 0 :
+        MIN(st.st_size, st.st_blocks * 512) / 1024;
 }
 
 /* Lists of /sys */
@@ -325,12 +353,13 @@ hasSibling(const char *root, const char *loader)
     const char *slash = strrchr(loader, '/');
     const char *code = slash ? strstr(slash, "CODE") : NULL;
     g_autofree char *path = NULL;
+    int fault;
 
     if (!code)
         return FALSE;
     path = g_strdup_printf("%s%.*sVARS%s", root, (int)(code - loader), loader,
                            code + strlen("CODE"));
-    return access(path, F_OK) == 0;
+    return virSnapStorageAccess(path, F_OK, &fault, NULL) && !fault;
 }
 
 qemuSnapshotAnswer

@@ -12,22 +12,26 @@
 
 #include "qemu_snapshot_reuse.h"
 #include "virsnaperror.h"
-#include "virsnapfile.h"
 #include "virsnapqcow2.h"
+#include "virsnapstoragefile.h"
+#include "virsnapstorageimage.h"
 
-/* The definition that has a disk on the file, or NULL. */
-static const char *
-findDisk(GPtrArray *disks, const char *key)
+/* The disk of a definition that is on the file, or NULL. */
+static gboolean
+findDisk(GPtrArray *disks, const char *key, const char **ret_target, GError **error)
 {
-    for (guint i = 0; i < disks->len; i++) {
+    for (guint i = 0; i < disks->len && !*ret_target; i++) {
         virDomainDisk *disk = g_ptr_array_index(disks, i);
-        g_autofree char *other = disk->file ? virSnapFileKey(disk->file) : NULL;
+        g_autofree char *other =
+            disk->file ? virSnapStorageKey(disk->file, error) : NULL;
 
+        if (disk->file && !other)
+            return FALSE;
         if (g_strcmp0(other, key) == 0)
-            return disk->target;
+            *ret_target = disk->target;
     }
 
-    return NULL;
+    return TRUE;
 }
 
 static void
@@ -93,12 +97,17 @@ static gboolean
 checkNobodyNeedsIt(const qemuSnapshotPlanDisk *disk, qemuSnapshotSource *source,
                    const char *path, GError **error)
 {
-    g_autofree char *key = virSnapFileKey(path);
+    g_autofree char *key = virSnapStorageKey(path, error);
     const qemuHolders *holders;
-    const char *owner;
+    const char *owner = NULL;
 
-    if ((owner = findDisk(source->now_disks, key)) ||
-        (owner = findDisk(source->next_disks, key))) {
+    if (!key)
+        return FALSE;
+
+    if (!findDisk(source->now_disks, key, &owner, error) ||
+        !findDisk(source->next_disks, key, &owner, error))
+        return FALSE;
+    if (owner) {
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
                     _("'%s' can't be the overlay of disk '%s': disk '%s' of the "
                       "domain is on it now"), path, disk->target, owner);
@@ -114,10 +123,13 @@ checkBacking(const qemuSnapshotPlanDisk *disk, const virSnapImage *image,
              GError **error)
 {
     const virSnapImage *base = g_ptr_array_index(disk->chain, 0);
-    g_autofree char *backing =
-        image->backing ? virSnapFileBeside(image->file, image->backing) : NULL;
-    g_autofree char *found = backing ? virSnapFileKey(backing) : NULL;
-    g_autofree char *expected = virSnapFileKey(base->file);
+    const char *backing = image->backing_file ? image->backing_file : image->backing;
+    g_autofree char *found = image->backing_file ?
+        virSnapStorageKey(image->backing_file, error) : NULL;
+    g_autofree char *expected = NULL;
+
+    if ((image->backing_file && !found) || !(expected = virSnapStorageKey(base->file, error)))
+        return FALSE;
 
     if (g_strcmp0(found, expected) != 0)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
@@ -145,7 +157,7 @@ gboolean
 qemuSnapshotReuse(qemuSnapshotPlanDisk *disk, qemuSnapshotSource *source,
                   const char *path, GError **error)
 {
-    g_autoptr(virSnapImage) image = virSnapImageRead(path, "qcow2", error);
+    g_autoptr(virSnapImage) image = virSnapStorageReadImage(path, "qcow2", error);
 
     if (!image) {
         g_prefix_error(error, _("'%s' can't be the overlay of disk '%s': "), path,

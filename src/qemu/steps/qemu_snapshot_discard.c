@@ -11,23 +11,25 @@
 
 #include "config.h"
 
-#include <errno.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "qemu_snapshot_discard.h"
 #include "qemu_snapshot_postponed.h"
 #include "virsnaperror.h"
 #include "virsnapfault.h"
-#include "virsnapfile.h"
+#include "virsnapstoragefile.h"
 
-static gint64
-modifiedTime(const char *file)
+/* 0: it is not there. */
+static gboolean
+modifiedTime(const char *file, gint64 *ret_modified, GError **error)
 {
     struct stat st;
+    int fault;
 
-    return lstat(file, &st) < 0 ? 0 :
+    if (!virSnapStorageLstat(file, &st, &fault, error))
+        return FALSE;
+
+    *ret_modified = fault ? 0 :
         st.st_mtim.tv_sec * G_GINT64_CONSTANT(1000000000) + st.st_mtim.tv_nsec;
+    return TRUE;
 }
 
 /* TRUE: it stays, and has to be looked at again. */
@@ -63,25 +65,58 @@ discardHeld(const qemuHolders *holders, const qemuSnapshotPostponed *left,
     return TRUE;
 }
 
+/* What one that is not needed is to be told by. */
+static gboolean
+readLeft(const qemuSnapshotPostponed *left, gboolean *ret_exists, gboolean *ret_is_left,
+         gint64 *ret_modified, GError **error)
+{
+    return virSnapStorageExists(left->file, ret_exists, error) &&
+        (!*ret_exists || (virSnapStorageIs(left->file, &left->id, ret_is_left, error) &&
+                          modifiedTime(left->file, ret_modified, error)));
+}
+
+static gboolean
+discardDelete(const qemuSnapshotPostponed *left, virSnapStorageHold *hold,
+              qemuSnapshotJob *job, GError **error)
+{
+    int fault;
+
+    if (!virSnapStorageUnlink(hold, left->file, &fault, error))
+        return FALSE;
+    if (fault)
+        qemuSnapshotJobWarn(job, _("image '%s' can't be deleted: %s"), left->file,
+                            g_strerror(fault));
+    return TRUE;
+}
+
 /* *ret_postpone: it stays, and has to be looked at again. FALSE: whether it is there can't
- * be told. */
+ * be told, or whether it was deleted. */
 static gboolean
 discardFile(const qemuHolders *holders, qemuSnapshotPostponed *left,
-            qemuSnapshotJob *job, gboolean *ret_postpone, GError **error)
+            virSnapStorageHold *hold, qemuSnapshotJob *job, gboolean *ret_postpone,
+            GError **error)
 {
+    g_autoptr(GError) cause = NULL;
     gboolean exists = FALSE;
+    gboolean is_left = FALSE;
     gboolean delete = FALSE;
-    gint64 modified;
+    gint64 modified = 0;
 
     *ret_postpone = FALSE;
-    if (!virSnapFileExists(left->file, &exists, error))
+    if (!readLeft(left, &exists, &is_left, &modified, &cause)) {
+        /* one that was left before waits on for its storage, and keeps none of the others */
+        if ((*ret_postpone = left->modified != 0))
+            g_warning(_("image '%s' is kept: %s"), left->file, cause->message);
+        else
+            g_propagate_error(error, g_steal_pointer(&cause));
+        return *ret_postpone;
+    }
         return FALSE;
     /* gone already: by a revert that was broken off after it */
     if (!exists)
         return TRUE;
 
-    modified = modifiedTime(left->file);
-    if (!virSnapFileIs(left->file, &left->id))
+    if (!is_left)
         qemuSnapshotJobWarn(job, _("image '%s' is kept: it is not known to be the one that "
                                    "was left"), left->file);
     else if (left->modified != 0 && left->modified != modified)
@@ -90,11 +125,8 @@ discardFile(const qemuHolders *holders, qemuSnapshotPostponed *left,
     else
         *ret_postpone = discardHeld(holders, left, job, &delete);
 
-    if (delete && unlink(left->file) < 0)
-        qemuSnapshotJobWarn(job, _("image '%s' can't be deleted: %s"), left->file,
-                            g_strerror(errno));
     left->modified = modified;
-    return TRUE;
+    return !delete || discardDelete(left, hold, job, error);
 }
 
 static qemuHolders *
@@ -112,7 +144,7 @@ readHolders(qemuSnapshotDriver *driver, virConnectPtr conn, GPtrArray *all, GErr
 
 static gboolean
 discardAll(qemuSnapshotDriver *driver, virConnectPtr conn, const char *uuid,
-           GPtrArray *all, qemuSnapshotJob *job, GError **error)
+           GPtrArray *all, virSnapStorageHold *hold, qemuSnapshotJob *job, GError **error)
 {
     g_autoptr(qemuHolders) holders = readHolders(driver, conn, all, error);
     const char *folder = qemuSnapshotDriverStateFolder(driver);
@@ -123,7 +155,7 @@ discardAll(qemuSnapshotDriver *driver, virConnectPtr conn, const char *uuid,
     for (guint i = 0; i < all->len;) {
         gboolean postpone;
 
-        if (!discardFile(holders, g_ptr_array_index(all, i), job, &postpone, error))
+        if (!discardFile(holders, g_ptr_array_index(all, i), hold, job, &postpone, error))
             return FALSE;
         if (postpone)
             i++;
@@ -136,7 +168,7 @@ discardAll(qemuSnapshotDriver *driver, virConnectPtr conn, const char *uuid,
 
 gboolean
 qemuSnapshotDiscard(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
-                    qemuSnapshotJob *job, GError **error)
+                    virSnapStorageHold *hold, qemuSnapshotJob *job, GError **error)
 {
     char uuid[VIR_UUID_STRING_BUFLEN];
     g_autoptr(GPtrArray) all = NULL;
@@ -155,15 +187,19 @@ qemuSnapshotDiscard(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
     }
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+        gboolean kept = FALSE;
 
-        if (disk->in_place && virSnapFileIs(disk->kept, &disk->old_id))
+        if (disk->in_place && !virSnapStorageIs(disk->kept, &disk->old_id, &kept, error))
+            return FALSE;
+        if (kept)
             g_ptr_array_add(all, qemuSnapshotPostponedNew(disk->kept, &disk->old_id, 0));
     }
 
     /* a snapshot may have been taken since the plan was made, here too */
     return all->len == 0 ||
         (virSnapFault("discard", error) &&
-         discardAll(driver, virDomainGetConnect(plan->dom), uuid, all, job, error) &&
+         discardAll(driver, virDomainGetConnect(plan->dom), uuid, all, hold, job,
+                    error) &&
          virSnapFault("discarded", error));
 }
 
@@ -180,7 +216,7 @@ qemuSnapshotDiscardPostponed(qemuSnapshotDriver *driver, const char *uuid, GErro
     if (!(conn = qemuSnapshotDriverConnect(driver, error)))
         return FALSE;
 
-    ok = discardAll(driver, conn, uuid, all, NULL, error);
+    ok = discardAll(driver, conn, uuid, all, NULL, NULL, error);
     virConnectClose(conn);
     return ok;
 }
@@ -226,8 +262,13 @@ qemuSnapshotDiscardPostpone(qemuSnapshotDriver *driver, const char *uuid, const 
                             const virSnapFileID *id, GError **error)
 {
     const char *folder = qemuSnapshotDriverStateFolder(driver);
-    g_autoptr(GPtrArray) all = qemuSnapshotPostponedRead(folder, uuid);
+    g_autoptr(GPtrArray) all = NULL;
+    gint64 modified;
 
-    g_ptr_array_add(all, qemuSnapshotPostponedNew(file, id, modifiedTime(file)));
+    if (!modifiedTime(file, &modified, error))
+        return FALSE;
+
+    all = qemuSnapshotPostponedRead(folder, uuid);
+    g_ptr_array_add(all, qemuSnapshotPostponedNew(file, id, modified));
     return qemuSnapshotPostponedWrite(folder, uuid, all, error);
 }

@@ -8,14 +8,19 @@
  *   sha256 of the plan
  *   { the plan, as JSON on a line of its own for each member }
  *   records:
+ *   process 1234 567890
  *   stop
  *   start
  *
  * All up to "records:" is written to a temporary file, made durable and renamed, so
  * that it is there whole or not at all; the sum tells later damage. Records are
- * appended, a line each. A last line without its end is one that was being written
+ * appended, a line each; that of a process has its number and when it was started. A last line without its end is one that was being written
  * when the power failed: what it would have said was not begun. What was written but
  * not made durable may then be there as zeros.
+ *
+ * Who goes on with the revert has the file locked, and so has each child process that may
+ * still carry out a change of it, when nobody waits for that any more: see
+ * virsnapstorage.c. Nobody takes the revert up before the last of them has ended.
  */
 
 #include "config.h"
@@ -24,6 +29,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "qemu_snapshot_driver.h"
@@ -32,10 +38,15 @@
 #include "virsnaperror.h"
 #include "virsnapfault.h"
 #include "virsnapfile.h"
+#include "virsnapmounts.h"
 #include "virsnappaths.h"
+#include "virsnapprocess.h"
 
 #define JOURNAL_HEAD "libvirt-snapshot revert journal 1"
 #define JOURNAL_RECORDS "records:"
+#define JOURNAL_PROCESS "process"
+/* one that was killed with virtsnapshotd needs some milliseconds to end */
+#define PROCESS_WAIT G_USEC_PER_SEC
 #define JOURNAL_SUFFIX ".journal"
 /* one that is being written, and means nothing yet */
 #define JOURNAL_NEW ".new"
@@ -58,8 +69,10 @@ static const struct {
 struct _qemuSnapshotJournal {
     char *file;
     char *boot;
-    int fd;
+    virSnapStorageHold hold;   /* its descriptor is that of the file */
     gboolean has[QEMU_SNAPSHOT_RECORD_LAST];
+    pid_t pid;                 /* that writes to the overlays; 0: none */
+    guint64 started;
 };
 
 void
@@ -68,11 +81,17 @@ qemuSnapshotJournalFree(qemuSnapshotJournal *journal)
     if (!journal)
         return;
 
-    if (journal->fd >= 0)
-        close(journal->fd);
+    if (journal->hold.fd >= 0)
+        close(journal->hold.fd);
     g_free(journal->boot);
     g_free(journal->file);
     g_free(journal);
+}
+
+virSnapStorageHold *
+qemuSnapshotJournalHold(qemuSnapshotJournal *journal)
+{
+    return &journal->hold;
 }
 
 const char *
@@ -142,11 +161,12 @@ journalWriteFile(qemuSnapshotJournal *journal, const char *text, GError **error)
 
     if (!virSnapFault("journal-write", error))
         return FALSE;
-    journal->fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW |
+    journal->hold.fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW |
                        O_CLOEXEC, 0600);
-    if (journal->fd < 0 || !writeAll(journal->fd, text, strlen(text)) ||
+    if (journal->hold.fd < 0 || flock(journal->hold.fd, LOCK_EX | LOCK_NB) < 0 ||
+        !writeAll(journal->hold.fd, text, strlen(text)) ||
         !virSnapFault("journal-rename", NULL) ||
-        fsync(journal->fd) < 0 || rename(temporary, journal->file) < 0) {
+        fsync(journal->hold.fd) < 0 || rename(temporary, journal->file) < 0) {
         int saved_errno = errno;
 
         unlink(temporary);
@@ -167,7 +187,7 @@ qemuSnapshotJournalCreate(const char *folder, const qemuSnapshotPlan *plan,
     g_autofree char *sum = NULL;
     g_autofree char *text = NULL;
 
-    journal->fd = -1;
+    journal->hold.fd = -1;
     journal->boot = bootID();
     if (virDomainGetUUID(plan->dom, uuid) < 0) {
         virSnapErrorSetLibvirt(error, _("cannot read the UUID of domain '%s'"),
@@ -200,12 +220,42 @@ qemuSnapshotJournalAdd(qemuSnapshotJournal *journal, qemuSnapshotRecord record,
 
     if (!virSnapFault("journal-record", error))
         return FALSE;
-    if (!writeAll(journal->fd, line, strlen(line)) ||
-        (records[record].durable && fdatasync(journal->fd) < 0))
+    if (!writeAll(journal->hold.fd, line, strlen(line)) ||
+        (records[record].durable && fdatasync(journal->hold.fd) < 0))
         return journalSetErrno(journal->file, errno, error);
 
     journal->has[record] = TRUE;
     return TRUE;
+}
+
+gboolean
+qemuSnapshotJournalAddProcess(qemuSnapshotJournal *journal, pid_t pid, GError **error)
+{
+    g_autofree char *line =
+        g_strdup_printf(JOURNAL_PROCESS " %d %" G_GUINT64_FORMAT "\n", (int)pid,
+                        virSnapProcessGetStart(pid));
+
+    /* it outlives virtsnapshotd at most, and not the host */
+    return writeAll(journal->hold.fd, line, strlen(line)) ||
+        journalSetErrno(journal->file, errno, error);
+}
+
+/* Waits a little for its end. */
+static gboolean
+journalProcessLives(const qemuSnapshotJournal *journal)
+{
+    gint64 deadline = g_get_monotonic_time() + PROCESS_WAIT;
+
+    if (!journal->pid || !journal->started || !qemuSnapshotJournalIsOfThisBoot(journal))
+        return FALSE;
+
+    while (virSnapProcessGetStart(journal->pid) == journal->started) {
+        if (g_get_monotonic_time() >= deadline)
+            return TRUE;
+        g_usleep(1000);
+    }
+
+    return FALSE;
 }
 
 gboolean
@@ -264,6 +314,21 @@ qemuSnapshotJournalList(const char *folder)
     return uuids;
 }
 
+static gboolean
+parseProcess(qemuSnapshotJournal *journal, const char *text, const char *line_end)
+{
+    char *end;
+
+    if (!g_str_has_prefix(text, JOURNAL_PROCESS " "))
+        return FALSE;
+
+    journal->pid = g_ascii_strtoull(text + strlen(JOURNAL_PROCESS " "), &end, 10);
+    if (*end != ' ')
+        return FALSE;
+    journal->started = g_ascii_strtoull(end + 1, &end, 10);
+    return end == line_end;
+}
+
 /* The records behind the plan; FALSE where one is none of ours. */
 static gboolean
 parseRecords(qemuSnapshotJournal *journal, const char *text)
@@ -273,6 +338,8 @@ parseRecords(qemuSnapshotJournal *journal, const char *text)
     for (; (end = strchr(text, '\n')); text = end + 1) {
         gsize i = 0;
 
+        if (parseProcess(journal, text, end))
+            continue;
         while (i < QEMU_SNAPSHOT_RECORD_LAST &&
                (strlen(records[i].name) != (gsize)(end - text) ||
                 strncmp(records[i].name, text, end - text) != 0))
@@ -337,7 +404,7 @@ journalCheckFile(const qemuSnapshotJournal *journal, GError **error)
 {
     struct stat st;
 
-    if (journal->fd < 0 || fstat(journal->fd, &st) < 0)
+    if (journal->hold.fd < 0 || fstat(journal->hold.fd, &st) < 0)
         virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
                              _("cannot read journal '%s'"), journal->file);
     else if (!S_ISREG(st.st_mode) || st.st_size > JOURNAL_MAX)
@@ -350,6 +417,39 @@ journalCheckFile(const qemuSnapshotJournal *journal, GError **error)
     return FALSE;
 }
 
+/* By their names: which of them it is that does not answer is not known any more. */
+static char *
+mountsOf(const qemuSnapshotPlan *plan)
+{
+    g_autoptr(GString) points = g_string_new(NULL);
+    g_autoptr(virSnapMounts) mounts = virSnapMountsRead();
+
+    for (guint i = 0; i < plan->disks->len; i++) {
+        const qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+        const virSnapMount *mount = virSnapMountsFind(mounts, disk->overlay);
+        g_autofree char *quoted = mount ? g_strdup_printf("'%s'", mount->point) : NULL;
+
+        if (!quoted)
+            continue;
+        if (!strstr(points->str, quoted))
+            g_string_append_printf(points, "%s%s", points->len ? ", " : "", quoted);
+    }
+
+    return g_strdup(points->str);
+}
+
+gboolean
+qemuSnapshotJournalSetWaits(const qemuSnapshotPlan *plan, GError **error)
+{
+    g_autofree char *points = mountsOf(plan);
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_TIMEOUT,
+                _("domain '%s' waits for storage at %s, where a change that its revert to "
+                  "snapshot '%s' has begun may still be made"), plan->domain, points,
+                plan->snapshot);
+    return FALSE;
+}
+
 gboolean
 qemuSnapshotJournalRead(const char *folder, const unsigned char *uuid,
                         qemuSnapshotJournal **ret_journal, qemuSnapshotPlan **ret_plan,
@@ -359,6 +459,7 @@ qemuSnapshotJournalRead(const char *folder, const unsigned char *uuid,
     g_autoptr(qemuSnapshotPlan) plan = qemuSnapshotPlanNewEmpty();
     g_autofree char *text = NULL;
     g_autofree char *temporary = NULL;
+    gboolean locked;
     gsize len;
 
     *ret_journal = NULL;
@@ -366,12 +467,13 @@ qemuSnapshotJournalRead(const char *folder, const unsigned char *uuid,
     journal->file = journalPath(folder, uuid);
     temporary = g_strconcat(journal->file, JOURNAL_NEW, NULL);
     unlink(temporary);
-    journal->fd = open(journal->file, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
-    if (journal->fd < 0 && errno == ENOENT)
+    journal->hold.fd = open(journal->file, O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC);
+    if (journal->hold.fd < 0 && errno == ENOENT)
         return TRUE;
 
     if (!journalCheckFile(journal, error))
         return FALSE;
+    locked = flock(journal->hold.fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK;
     if (!g_file_get_contents(journal->file, &text, &len, NULL)) {
         virSnapErrorSetErrno(error, VIR_ERR_OPERATION_FAILED, errno,
                              _("cannot read journal '%s'"), journal->file);
@@ -380,8 +482,10 @@ qemuSnapshotJournalRead(const char *folder, const unsigned char *uuid,
 
     if (!endsInZeros(text, len) || !journalParse(journal, text, plan))
         return journalSetAside(journal, error);
+    if (!locked || journalProcessLives(journal))
+        return qemuSnapshotJournalSetWaits(plan, error);
     if (text[len - 1] != '\n' &&
-        ftruncate(journal->fd, strrchr(text, '\n') + 1 - text) < 0)
+        ftruncate(journal->hold.fd, strrchr(text, '\n') + 1 - text) < 0)
         return journalSetErrno(journal->file, errno, error);
 
     *ret_journal = g_steal_pointer(&journal);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "qemu_snapshot_plan.h"
+#include "virsnapstorage.h"
 
 /* How far: each says that what it names may have been begun. */
 typedef enum {
@@ -30,6 +31,9 @@ qemuSnapshotJournal *qemuSnapshotJournalCreate(const char *folder,
 /* Adds a record; durably where what follows it can't be told otherwise. */
 gboolean qemuSnapshotJournalAdd(qemuSnapshotJournal *journal,
                                 qemuSnapshotRecord record, GError **error);
+/* ... that this process writes to the overlays; as long as it does, a change may come. */
+gboolean qemuSnapshotJournalAddProcess(qemuSnapshotJournal *journal, pid_t pid,
+                                       GError **error);
 gboolean qemuSnapshotJournalHas(const qemuSnapshotJournal *journal,
                                 qemuSnapshotRecord record);
 
@@ -39,6 +43,12 @@ gboolean qemuSnapshotJournalClear(qemuSnapshotJournal *journal, GError **error);
 /* Frees it, and leaves the file. */
 void qemuSnapshotJournalFree(qemuSnapshotJournal *journal);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuSnapshotJournal, qemuSnapshotJournalFree)
+
+/* For the changes of the revert, which is nobody's to take up while one may still come. */
+virSnapStorageHold *qemuSnapshotJournalHold(qemuSnapshotJournal *journal);
+
+/* Sets the error that says so, VIR_ERR_OPERATION_TIMEOUT, and returns FALSE. */
+gboolean qemuSnapshotJournalSetWaits(const qemuSnapshotPlan *plan, GError **error);
 
 const char *qemuSnapshotJournalFile(const qemuSnapshotJournal *journal);
 
@@ -50,7 +60,8 @@ GPtrArray *qemuSnapshotJournalList(const char *folder);
 
 /* Reads that of a domain: its plan has neither chains nor a guard, nor dom. Where
  * there is none, *ret_journal is NULL. One that is damaged is set aside under another
- * name and never acted on; that is an error, once. */
+ * name and never acted on; that is an error, once. Where a change of the revert may still
+ * come that is the error: as of qemuSnapshotJournalSetWaits(), and no other has its code. */
 gboolean qemuSnapshotJournalRead(const char *folder, const unsigned char *uuid,
                                  qemuSnapshotJournal **ret_journal,
                                  qemuSnapshotPlan **ret_plan, GError **error);

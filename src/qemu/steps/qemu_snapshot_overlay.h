@@ -7,6 +7,7 @@
 
 #include "qemu_snapshot_driver.h"
 #include "qemu_snapshot_plan.h"
+#include "virsnapstorage.h"
 
 typedef struct _qemuSnapshotOverlays qemuSnapshotOverlays;
 
@@ -24,44 +25,29 @@ void qemuSnapshotOverlaysPrepare(qemuSnapshotOverlays *overlays);
 gboolean qemuSnapshotOverlaysReserve(qemuSnapshotOverlays *overlays,
                                      qemuSnapshotPlan *plan, GError **error);
 
-/* Names them, and begins to make overlays of them. */
-gboolean qemuSnapshotOverlaysBegin(qemuSnapshotOverlays *overlays, GError **error);
+/* Waits for what Prepare has started. */
+gboolean qemuSnapshotOverlaysTakeDaemon(qemuSnapshotOverlays *overlays, GError **error);
+
+/* Names them, and begins to make overlays of them. Here and below `hold` is the
+ * journal's: see qemuSnapshotJournalHold(). */
+gboolean qemuSnapshotOverlaysBegin(qemuSnapshotOverlays *overlays,
+                                   virSnapStorageHold *hold, GError **error);
 
 /* Waits until they are made. */
 gboolean qemuSnapshotOverlaysCreate(qemuSnapshotOverlays *overlays, GError **error);
 
 /* Has each opened on its chain, reads back what it says, and makes all durable. */
 gboolean qemuSnapshotOverlaysVerify(qemuSnapshotOverlays *overlays,
-                                    GError **error);
+                                    virSnapStorageHold *hold, GError **error);
 
-/* Ends what of ours has the images open. */
-void qemuSnapshotOverlaysRelease(qemuSnapshotOverlays *overlays);
+/* Ends what of ours has the images open. Where it does not end, since it waits for a
+ * storage, that is a change that has not returned: an error, and `hold` says so. */
+gboolean qemuSnapshotOverlaysRelease(qemuSnapshotOverlays *overlays,
+                                     virSnapStorageHold *hold, GError **error);
+
+/* The process that writes to the images from Begin on; 0: there is none. */
+pid_t qemuSnapshotOverlaysGetPid(const qemuSnapshotOverlays *overlays);
 
 /* Gives overlays that replace one in place their final name. */
 gboolean qemuSnapshotOverlaysSwitch(qemuSnapshotOverlays *overlays,
-                                    GError **error);
-
-/* The rest goes by what is there, so that it can be done twice, and by another
- * process. */
-
-/* ... and the old ones their name back. An error where a program has open what would be
- * lost, or a snapshot or another domain needs it, or where something was written to it
- * although the revert has not `begun` to start the domain. */
-gboolean qemuSnapshotOverlaysSwitchBack(qemuSnapshotDriver *driver,
-                                        const qemuSnapshotPlan *plan, virConnectPtr conn,
-                                        gboolean begun, GError **error);
-
-/* Removes the files that were made, after a look whether a program has them open. Those
- * that are needed are kept, and those of which that can't be told postponed; conn is NULL
- * where nobody can know of them yet. */
-gboolean qemuSnapshotOverlaysRemove(qemuSnapshotDriver *driver,
-                                    const qemuSnapshotPlan *plan, virConnectPtr conn,
-                                    GError **error);
-
-/* Fails where one that the new definition names is not there, or another file is. */
-gboolean qemuSnapshotOverlaysCheck(const qemuSnapshotPlan *plan, GError **error);
-
-/* Whether none has anything of its own in it; those that the caller made may have had it
- * before, which a boot does not mind. */
-gboolean qemuSnapshotOverlaysAreBlank(const qemuSnapshotPlan *plan,
-                                      gboolean *ret_blank, GError **error);
+                                    virSnapStorageHold *hold, GError **error);

@@ -11,6 +11,7 @@
 
 #include "config.h"
 
+#include "qemu_snapshot_overlay_back.h"
 #include "qemu_snapshot_recover.h"
 #include "qemu_snapshot_steps.h"
 #include "virsnaperror.h"
@@ -124,6 +125,7 @@ recoverWithout(qemuSnapshotRevertState *state, virConnectPtr conn, GError **erro
 {
     const qemuSnapshotJournal *journal = state->journal;
     gboolean begun = qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_START);
+    virSnapStorageHold *hold = qemuSnapshotJournalHold(state->journal);
     gboolean was_on_them =
         qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_STARTED) ||
         qemuSnapshotJournalHas(journal, QEMU_SNAPSHOT_RECORD_RECORDED);
@@ -132,8 +134,9 @@ recoverWithout(qemuSnapshotRevertState *state, virConnectPtr conn, GError **erro
         g_message(_("domain '%s' is gone since it was reverted; its images are kept"),
                   state->plan->domain);
     if (!was_on_them &&
-        (!qemuSnapshotOverlaysSwitchBack(state->driver, state->plan, conn, begun, error) ||
-         !qemuSnapshotOverlaysRemove(state->driver, state->plan, conn, error)))
+        (!qemuSnapshotOverlaysSwitchBack(state->driver, state->plan, conn, begun, hold,
+                                         error) ||
+         !qemuSnapshotOverlaysRemove(state->driver, state->plan, conn, hold, error)))
         return FALSE;
     return qemuSnapshotJournalClear(state->journal, error);
 }
@@ -171,6 +174,23 @@ recoverWith(qemuSnapshotRevertState *state, virConnectPtr conn,
     return ok && virSnapFault("recovered", error);
 }
 
+/* Keeps the driver informed of whether the domain waits for a storage. */
+static gboolean
+recoverReadJournal(qemuSnapshotDriver *driver, const unsigned char *uuid,
+                   qemuSnapshotJournal **ret_journal, qemuSnapshotPlan **ret_plan,
+                   GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+    gboolean ok = qemuSnapshotJournalRead(qemuSnapshotDriverStateFolder(driver), uuid,
+                                          ret_journal, ret_plan, &cause);
+    gboolean waits = cause && virSnapErrorCode(cause) == VIR_ERR_OPERATION_TIMEOUT;
+
+    qemuSnapshotDriverSetWaits(driver, uuid, waits ? cause->message : NULL);
+    if (cause)
+        g_propagate_error(error, g_steal_pointer(&cause));
+    return ok;
+}
+
 gboolean
 qemuSnapshotRecoverDomain(qemuSnapshotDriver *driver, const unsigned char *uuid,
                           GError **error)
@@ -181,8 +201,7 @@ qemuSnapshotRecoverDomain(qemuSnapshotDriver *driver, const unsigned char *uuid,
     virConnectPtr conn;
     gboolean ok;
 
-    if (!qemuSnapshotJournalRead(qemuSnapshotDriverStateFolder(driver), uuid, &journal,
-                                 &plan, error))
+    if (!recoverReadJournal(driver, uuid, &journal, &plan, error))
         return FALSE;
     if (!journal)
         return TRUE;
@@ -194,6 +213,7 @@ qemuSnapshotRecoverDomain(qemuSnapshotDriver *driver, const unsigned char *uuid,
     state.journal = journal;
     ok = recoverWith(&state, conn, uuid, error);
     virConnectClose(conn);
+    qemuSnapshotStepNoteWaits(&state, uuid);
     return ok;
 }
 

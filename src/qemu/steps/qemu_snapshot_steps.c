@@ -22,6 +22,7 @@
 
 #include "qemu_snapshot_check.h"
 #include "qemu_snapshot_discard.h"
+#include "qemu_snapshot_overlay_back.h"
 #include "qemu_snapshot_read.h"
 #include "qemu_snapshot_steps.h"
 #include "qemu_snapshot_takeover.h"
@@ -32,6 +33,21 @@ GPtrArray *
 qemuSnapshotStepNotesNew(void)
 {
     return g_ptr_array_new_with_free_func(g_free);
+}
+
+static virSnapStorageHold *
+stateHold(const qemuSnapshotRevertState *state)
+{
+    return state->journal ? qemuSnapshotJournalHold(state->journal) : NULL;
+}
+
+/* In a recovery there is nothing: the journal was not read before the process that wrote
+ * to them had ended. */
+static gboolean
+releaseOverlays(const qemuSnapshotRevertState *state, GError **error)
+{
+    return !state->overlays ||
+        qemuSnapshotOverlaysRelease(state->overlays, stateHold(state), error);
 }
 
 static gboolean
@@ -48,10 +64,11 @@ undoReserve(qemuSnapshotRevertState *state, GPtrArray *notes G_GNUC_UNUSED,
 {
     gboolean look = !state->overlays || state->named;
 
-    if (state->overlays)
-        qemuSnapshotOverlaysRelease(state->overlays);
+    if (!releaseOverlays(state, error))
+        return FALSE;
     return qemuSnapshotOverlaysRemove(state->driver, state->plan, look ?
-                                      virDomainGetConnect(state->plan->dom) : NULL, error);
+                                      virDomainGetConnect(state->plan->dom) : NULL,
+                                      stateHold(state), error);
 }
 
 static gboolean
@@ -71,7 +88,11 @@ stepCreate(qemuSnapshotRevertState *state, GError **error)
     guint n_disks = state->plan->disks->len;
 
     qemuSnapshotJobSetProgress(state->job, 0, n_disks, QEMU_SNAPSHOT_JOB_DISKS);
-    if (!qemuSnapshotOverlaysBegin(state->overlays, error) ||
+    if (!qemuSnapshotOverlaysTakeDaemon(state->overlays, error) ||
+        !qemuSnapshotJournalAddProcess(state->journal,
+                                       qemuSnapshotOverlaysGetPid(state->overlays),
+                                       error) ||
+        !qemuSnapshotOverlaysBegin(state->overlays, stateHold(state), error) ||
         !qemuSnapshotCheckConfig(state->plan, error) ||
         !qemuSnapshotOverlaysCreate(state->overlays, error))
         return FALSE;
@@ -83,7 +104,7 @@ stepCreate(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 stepVerify(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotOverlaysVerify(state->overlays, error);
+    return qemuSnapshotOverlaysVerify(state->overlays, stateHold(state), error);
 }
 
 /* Of a domain that need not be stopped the look before its definition is enough. */
@@ -91,8 +112,8 @@ static gboolean
 stepGuard(qemuSnapshotRevertState *state, GError **error)
 {
     /* what the storage daemon has open is not somebody else's */
-    if (qemuSnapshotTakeoverIsAny(state->plan))
-        qemuSnapshotOverlaysRelease(state->overlays);
+    if (qemuSnapshotTakeoverIsAny(state->plan) && !releaseOverlays(state, error))
+        return FALSE;
     return qemuSnapshotTakeoverCheck(state->driver, state->plan, NULL, &state->taken,
                                      error) &&
         (!state->plan->active || qemuSnapshotGuardCheck(state->plan->guard, error));
@@ -305,8 +326,8 @@ undoStop(qemuSnapshotRevertState *state, GPtrArray *notes, GError **error)
     if (active || !qemuSnapshotJournalIsOfThisBoot(state->journal))
         return TRUE;
 
-    if (state->overlays)
-        qemuSnapshotOverlaysRelease(state->overlays);
+    if (!releaseOverlays(state, error))
+        return FALSE;
 
     if (wasEnded(state)) {
         noteEnded(state, notes);
@@ -324,7 +345,7 @@ stepSwitch(qemuSnapshotRevertState *state, GError **error)
     return (!state->taken ||
             qemuSnapshotTakeoverCheck(state->driver, state->plan, state->taken, &taken,
                                       error)) &&
-        qemuSnapshotOverlaysSwitch(state->overlays, error);
+        qemuSnapshotOverlaysSwitch(state->overlays, stateHold(state), error);
 }
 
 static gboolean
@@ -334,11 +355,11 @@ undoSwitch(qemuSnapshotRevertState *state, GPtrArray *notes G_GNUC_UNUSED,
     gboolean begun = state->journal &&
         qemuSnapshotJournalHas(state->journal, QEMU_SNAPSHOT_RECORD_START);
 
-    if (state->overlays)
-        qemuSnapshotOverlaysRelease(state->overlays);
+    if (!releaseOverlays(state, error))
+        return FALSE;
     return qemuSnapshotOverlaysSwitchBack(state->driver, state->plan,
                                           virDomainGetConnect(state->plan->dom), begun,
-                                          error);
+                                          stateHold(state), error);
 }
 
 static gboolean
@@ -354,6 +375,18 @@ stepDefine(qemuSnapshotRevertState *state, GError **error)
 
     noteEvent(state, VIR_DOMAIN_EVENT_DEFINED);
     return qemuSnapshotGuardCheckStarted(state->plan->guard, state->plan->id, error);
+}
+
+void
+qemuSnapshotStepNoteWaits(const qemuSnapshotRevertState *state, const unsigned char *uuid)
+{
+    g_autoptr(GError) waits = NULL;
+
+    if (!state->journal || !qemuSnapshotJournalHold(state->journal)->pending)
+        return;
+
+    qemuSnapshotJournalSetWaits(state->plan, &waits);
+    qemuSnapshotDriverSetWaits(state->driver, uuid, waits->message);
 }
 
 gboolean
@@ -465,9 +498,8 @@ qemuSnapshotStepStart(qemuSnapshotRevertState *state, GError **error)
     if (plan->start == QEMU_SNAPSHOT_START_NONE)
         return TRUE;
 
-    if (state->overlays)
-        qemuSnapshotOverlaysRelease(state->overlays);
-    if (!qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_START, error) ||
+    if (!releaseOverlays(state, error) ||
+        !qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_START, error) ||
         !virSnapFault("domain-start", error))
         return FALSE;
 
@@ -569,7 +601,8 @@ stepRelease(qemuSnapshotRevertState *state, GError **error)
 static gboolean
 stepDiscard(qemuSnapshotRevertState *state, GError **error)
 {
-    return qemuSnapshotDiscard(state->driver, state->plan, state->job, error);
+    return qemuSnapshotDiscard(state->driver, state->plan, stateHold(state), state->job,
+                               error);
 }
 
 static gboolean

@@ -47,6 +47,10 @@ gboolean qemuSnapshotStepDropSave(const qemuSnapshotPlan *plan, GError **error);
 /* The step that begins after the commit point; it can be carried out again, too. */
 gboolean qemuSnapshotStepStart(qemuSnapshotRevertState *state, GError **error);
 
+/* Tells the driver where a change has been begun that did not return: the domain waits. */
+void qemuSnapshotStepNoteWaits(const qemuSnapshotRevertState *state,
+                               const unsigned char *uuid);
+
 /* Whether the persistent definition is the one that this revert made. */
 gboolean qemuSnapshotStepIsCommitted(const qemuSnapshotPlan *plan,
                                      gboolean *ret_committed, GError **error);

@@ -24,8 +24,7 @@
 #include "qemu_storage_daemon.h"
 #include "qemu_storage_process.h"
 #include "virsnaperror.h"
-#include "virsnapfile.h"
-#include "virsnapqcow2.h"
+#include "virsnapstorageimage.h"
 
 /* a node's name */
 #define NOTHING "n"
@@ -69,11 +68,17 @@ qemuStorageDaemonKill(qemuStorageDaemon *daemon)
     qemuStorageProcessKill(daemon->process);
 }
 
-void
+gboolean
 qemuStorageDaemonWait(qemuStorageDaemon *daemon)
 {
-    qemuStorageProcessWait(daemon->process);
     g_hash_table_remove_all(daemon->bases);
+    return qemuStorageProcessWait(daemon->process);
+}
+
+pid_t
+qemuStorageDaemonGetPid(const qemuStorageDaemon *daemon)
+{
+    return qemuStorageProcessGetPid(daemon->process);
 }
 
 void
@@ -240,12 +245,11 @@ static gboolean
 daemonOpenBase(qemuStorageDaemon *daemon, gsize disk, const char *path, GError **error)
 {
     g_autoptr(GError) cause = NULL;
-    struct stat st;
     int fd;
 
     if (g_hash_table_contains(daemon->bases, path))
         return TRUE;
-    if ((fd = virSnapFileOpenImage(path, &st, &cause)) < 0)
+    if ((fd = virSnapStorageOpenImage(path, &cause)) < 0)
         return daemonSetDiskError(daemon, disk, cause->message, error);
 
     g_hash_table_insert(daemon->bases, g_strdup(path), GINT_TO_POINTER(fd));

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <glib.h>
+#include <sys/types.h>
 
 typedef struct _qemuStorageOverlay qemuStorageOverlay;
 struct _qemuStorageOverlay {
@@ -22,10 +23,12 @@ typedef struct _qemuStorageDaemon qemuStorageDaemon;
 /* Starts `binary`, without waiting until it is up. */
 qemuStorageDaemon *qemuStorageDaemonStart(const char *binary, GError **error);
 
-/* All as of its process; after Wait it holds no lock any more. Stop frees daemon. */
+/* All as of its process; after a Wait that is TRUE it holds no lock any more. Stop frees
+ * daemon. */
 gboolean qemuStorageDaemonHasEnded(qemuStorageDaemon *daemon);
 void qemuStorageDaemonKill(qemuStorageDaemon *daemon);
-void qemuStorageDaemonWait(qemuStorageDaemon *daemon);
+gboolean qemuStorageDaemonWait(qemuStorageDaemon *daemon);
+pid_t qemuStorageDaemonGetPid(const qemuStorageDaemon *daemon);
 void qemuStorageDaemonStop(qemuStorageDaemon *daemon);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(qemuStorageDaemon, qemuStorageDaemonStop)
 

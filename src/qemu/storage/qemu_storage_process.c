@@ -26,13 +26,13 @@
 #define STDERR_MAX 8192
 #define STDERR_WAIT 1000 /* milliseconds */
 
-/* A killed process ends at once, but for one that waits for dead storage. What
- * then still holds an image is found by QEMU, by its lock. */
+/* A killed process ends at once, but for one that waits for dead storage. */
 #define END_MAX (10 * G_USEC_PER_SEC)
 
 struct _qemuStorageProcess {
     GPid pid;        /* 0: it has ended */
     int stderr_fd;
+    gboolean given_up;   /* it was waited for, and need not be again */
 };
 
 /* It must not outlive us: its overlays would stay open. A group of its own, so
@@ -104,14 +104,25 @@ qemuStorageProcessHasEnded(qemuStorageProcess *process)
     return TRUE;
 }
 
-void
+pid_t
+qemuStorageProcessGetPid(const qemuStorageProcess *process)
+{
+    return process->pid;
+}
+
+gboolean
 qemuStorageProcessWait(qemuStorageProcess *process)
 {
-    gint64 deadline = g_get_monotonic_time() + END_MAX;
+    gint64 deadline = g_get_monotonic_time() + (process->given_up ? 0 : END_MAX);
+    gboolean ended;
 
     qemuStorageProcessKill(process);
-    while (!qemuStorageProcessHasEnded(process) && g_get_monotonic_time() < deadline)
+    while (!(ended = qemuStorageProcessHasEnded(process)) &&
+           g_get_monotonic_time() < deadline)
         g_usleep(500);
+
+    process->given_up = !ended;
+    return ended;
 }
 
 static void

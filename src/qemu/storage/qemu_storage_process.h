@@ -6,6 +6,7 @@
 #pragma once
 
 #include <glib.h>
+#include <sys/types.h>
 
 typedef struct _qemuStorageProcess qemuStorageProcess;
 
@@ -18,11 +19,14 @@ qemuStorageProcess *qemuStorageProcessStart(const char *binary, int monitor,
 /* By its own doing, or by someone else's. */
 gboolean qemuStorageProcessHasEnded(qemuStorageProcess *process);
 
-/* Wait returns when it has ended, but within ten seconds; after Kill and Free that
- * comes soon. The main loop buries what Free leaves. */
+/* Wait returns when it has ended, or FALSE after ten seconds, once; after Kill and Free
+ * that comes soon. The main loop buries what Free leaves. */
 void qemuStorageProcessKill(qemuStorageProcess *process);
-void qemuStorageProcessWait(qemuStorageProcess *process);
+gboolean qemuStorageProcessWait(qemuStorageProcess *process);
 void qemuStorageProcessFree(qemuStorageProcess *process);
+
+/* Its number; 0 where it has ended. */
+pid_t qemuStorageProcessGetPid(const qemuStorageProcess *process);
 
 /* What it has printed for users to read, as far as that is valid text; the caller frees
  * it with g_free(). It is killed for that. */
