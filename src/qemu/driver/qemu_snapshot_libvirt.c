@@ -23,6 +23,7 @@ static const struct {
     [QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES] = { 9009000, 0 },
     /* measured with 11.3 and 12.8; others were not */
     [QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS] = { 11003000, 12000000 },
+    [QEMU_SNAPSHOT_LIBVIRT_DATA_STORES] = { 10010000, 0 },
 };
 
 gboolean

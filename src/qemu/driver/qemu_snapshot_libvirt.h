@@ -21,6 +21,8 @@ typedef enum {
      * QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAIN images, and so not start a domain on one: it
      * parses JSON with json-c, to a depth of 32. */
     QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS,
+    /* A definition can name the data file of a qcow2, in <dataStore>. */
+    QEMU_SNAPSHOT_LIBVIRT_DATA_STORES,
 } qemuSnapshotLibvirtFeature;
 
 #define QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAIN 25

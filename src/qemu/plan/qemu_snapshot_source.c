@@ -182,5 +182,7 @@ qemuSnapshotSourceRead(virConnectPtr conn, const qemuSnapshotRequest *request,
         qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS);
     source->has_short_chains =
         qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS);
+    source->has_data_stores =
+        qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_DATA_STORES);
     return g_steal_pointer(&source);
 }
