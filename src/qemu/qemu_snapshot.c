@@ -111,6 +111,7 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *reques
     /* who asked for it may open them at once */
     qemuSnapshotOverlaysRelease(overlays);
     journal = state.journal;
+    qemuSnapshotRestoreFree(state.restore);
     *ret_events = state.events;
     return ok;
 }

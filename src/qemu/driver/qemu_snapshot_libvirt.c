@@ -24,6 +24,7 @@ static const struct {
     /* measured with 11.3 and 12.8; others were not */
     [QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS] = { 11003000, 12000000 },
     [QEMU_SNAPSHOT_LIBVIRT_DATA_STORES] = { 10010000, 0 },
+    [QEMU_SNAPSHOT_LIBVIRT_PARALLEL_RESTORE] = { 11002000, 0 },
 };
 
 gboolean

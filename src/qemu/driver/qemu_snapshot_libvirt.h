@@ -23,6 +23,8 @@ typedef enum {
     QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS,
     /* A definition can name the data file of a qcow2, in <dataStore>. */
     QEMU_SNAPSHOT_LIBVIRT_DATA_STORES,
+    /* virDomainRestoreParams() takes a number of channels, for a sparse memory file. */
+    QEMU_SNAPSHOT_LIBVIRT_PARALLEL_RESTORE,
 } qemuSnapshotLibvirtFeature;
 
 #define QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAIN 25
