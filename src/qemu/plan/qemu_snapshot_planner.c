@@ -16,6 +16,7 @@
 #include <errno.h>
 
 #include "libvirt-domain-snapshot.h"
+#include "qemu_snapshot_apparmor.h"
 #include "qemu_snapshot_check.h"
 #include "qemu_snapshot_definition.h"
 #include "qemu_snapshot_leave.h"
@@ -239,7 +240,8 @@ plannerDecide(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
 
     plan->guard = qemuSnapshotGuardNew(source);
     return qemuSnapshotDefinitionMake(plan, source, error) &&
-        qemuSnapshotCheckFiles(plan, error);
+        qemuSnapshotCheckFiles(plan, error) &&
+        (force || qemuSnapshotAppArmorCheck(plan, source, error));
 }
 
 qemuSnapshotPlan *
