@@ -143,6 +143,7 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *reques
     if (plan)
         qemuSnapshotOverlaysRelease(overlays);
     qemuHoldersFree(state.taken);
+    qemuSnapshotRestoreFree(state.restore);
     *ret_events = state.events;
     qemuSnapshotJobEnd(state.job, cause);
     if (!ok)

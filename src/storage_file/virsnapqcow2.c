@@ -56,6 +56,7 @@ virSnapImageFree(virSnapImage *image)
 
     g_free(image->file);
     g_free(image->format);
+    g_free(image->key);
     g_free(image->backing);
     g_free(image->backing_format);
     g_free(image->data_file);
@@ -279,6 +280,7 @@ virSnapImageRead(const char *file, const char *format, GError **error)
 
     image->file = g_strdup(file);
     image->format = g_strdup(format);
+    image->key = virSnapFileStatKey(&st);
     if (g_str_equal(format, "qcow2"))
         ok = qcow2Read(fd, st.st_size, image, error);
     else
@@ -420,19 +422,6 @@ virSnapImageIsBlank(const char *file, gboolean *ret_blank, GError **error)
     return ok;
 }
 
-static gboolean
-chainContains(GPtrArray *chain, const char *file)
-{
-    for (guint i = 0; i < chain->len; i++) {
-        virSnapImage *image = g_ptr_array_index(chain, i);
-
-        if (g_str_equal(image->file, file))
-            return TRUE;
-    }
-
-    return FALSE;
-}
-
 /* What stands below the image, as its own header has it. ret_file stays NULL
  * where that is nothing. */
 static gboolean
@@ -462,26 +451,44 @@ chainNextFromHeader(const virSnapImage *image, char **ret_file,
     return TRUE;
 }
 
+/* The chain and, so that none is in it twice, by whatever name, a set of its keys. */
+typedef struct _chainReading chainReading;
+struct _chainReading {
+    GPtrArray *chain;
+    GHashTable *keys;
+};
+
 static gboolean
-chainAppend(GPtrArray *chain, const char *file, const char *format,
-            GError **error)
+chainSetFault(const chainReading *reading, const char *loop, GError **error)
 {
-    virSnapImage *image;
+    const virSnapImage *top = g_ptr_array_index(reading->chain, 0);
 
-    if (chain->len == VIR_SNAP_CHAIN_MAX || chainContains(chain, file)) {
-        virSnapImage *top = g_ptr_array_index(chain, 0);
-
+    if (loop)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
-                    _("the backing chain of image '%s' has a loop at '%s' or is "
-                      "longer than %d images"), top->file, file,
-                    VIR_SNAP_CHAIN_MAX);
-        return FALSE;
-    }
+                    _("the backing chain of image '%s' has a loop at '%s'"), top->file,
+                    loop);
+    else
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
+                    _("the backing chain of image '%s' is longer than %d images; with an "
+                      "overlay on it libvirt could not start a domain"), top->file,
+                    VIR_SNAP_CHAIN_MAX - 1);
+    return FALSE;
+}
 
-    if (!(image = virSnapImageRead(file, format, error)))
-        return FALSE;
+static gboolean
+chainAppend(chainReading *reading, const char *file, const char *format, GError **error)
+{
+    g_autoptr(virSnapImage) image = virSnapImageRead(file, format, error);
 
-    g_ptr_array_add(chain, image);
+    if (!image)
+        return FALSE;
+    if (g_hash_table_contains(reading->keys, image->key))
+        return chainSetFault(reading, file, error);
+    if (reading->chain->len == VIR_SNAP_CHAIN_MAX - 1)
+        return chainSetFault(reading, NULL, error);
+
+    g_hash_table_add(reading->keys, image->key);
+    g_ptr_array_add(reading->chain, g_steal_pointer(&image));
     return TRUE;
 }
 
@@ -491,14 +498,16 @@ virSnapImageReadChain(const char *file, const char *format, GPtrArray *known,
 {
     g_autoptr(GPtrArray) chain =
         g_ptr_array_new_with_free_func((GDestroyNotify)virSnapImageFree);
+    g_autoptr(GHashTable) keys = g_hash_table_new(g_str_hash, g_str_equal);
+    chainReading reading = { chain, keys };
 
-    if (!chainAppend(chain, file, format, error))
+    if (!chainAppend(&reading, file, format, error))
         return NULL;
 
     for (guint i = 0; known && i < known->len; i++) {
         virSnapImage *image = g_ptr_array_index(known, i);
 
-        if (!chainAppend(chain, image->file,
+        if (!chainAppend(&reading, image->file,
                          image->format ? image->format : "raw", error))
             return NULL;
     }
@@ -512,7 +521,7 @@ virSnapImageReadChain(const char *file, const char *format, GPtrArray *known,
             return NULL;
         if (!next)
             break;
-        if (!chainAppend(chain, next, next_format, error))
+        if (!chainAppend(&reading, next, next_format, error))
             return NULL;
     }
 

@@ -58,9 +58,8 @@ holdsState(const qemuSnapshotPlanDisk *disk, const char *file)
 
     for (guint i = 0; i < disk->chain->len; i++) {
         const virSnapImage *image = g_ptr_array_index(disk->chain, i);
-        g_autofree char *other = virSnapFileKey(image->file);
 
-        if (g_str_equal(key, other))
+        if (g_str_equal(key, image->key))
             return TRUE;
     }
 

@@ -117,9 +117,8 @@ checkBacking(const qemuSnapshotPlanDisk *disk, const virSnapImage *image,
     g_autofree char *backing =
         image->backing ? virSnapFileBeside(image->file, image->backing) : NULL;
     g_autofree char *found = backing ? virSnapFileKey(backing) : NULL;
-    g_autofree char *expected = virSnapFileKey(base->file);
 
-    if (g_strcmp0(found, expected) != 0)
+    if (g_strcmp0(found, base->key) != 0)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
                     _("'%s' can't be the overlay of disk '%s': its backing image is "
                       "'%s' and should be '%s'"), image->file, disk->target,
