@@ -11,6 +11,7 @@
 #include "qemu_snapshot_libvirt.h"
 #include "testdomain.h"
 #include "virsnaperror.h"
+#include "virsnapfile.h"
 #include "virsnapqcow2.h"
 
 #define NEXT TEST_DEFINITION(TEST_DISK("vda", "/i/a.s1"))
@@ -73,6 +74,7 @@ addImage(fixture *f, const char *file)
 
     image->file = g_strdup(file);
     image->format = g_strdup("qcow2");
+    image->key = virSnapFileKey(file);
     g_ptr_array_add(f->disk->chain, image);
 }
 

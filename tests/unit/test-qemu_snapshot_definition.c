@@ -10,6 +10,7 @@
 #include "qemu_snapshot_definition.h"
 #include "testdomain.h"
 #include "virsnaperror.h"
+#include "virsnapqcow2.h"
 
 #define OVERLAY "<metadata><snapshotrevert:overlays xmlns:snapshotrevert='" \
     VIR_DOMAIN_SNAPSHOT_REVERT_NS "' revert='before'>" \
@@ -57,6 +58,7 @@ setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
     g_assert_no_error(error);
 
     f->plan = qemuSnapshotPlanNewEmpty();
+    disk->chain = g_ptr_array_new_with_free_func((GDestroyNotify)virSnapImageFree);
     f->plan->id = g_strdup("this-revert");
     f->plan->domain = g_strdup(TEST_DOMAIN);
     f->plan->snapshot = g_strdup("s1");
