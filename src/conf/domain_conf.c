@@ -20,13 +20,15 @@
     OVERLAYS_XPATH "/*[local-name()='overlay' and namespace-uri()='" \
     VIR_DOMAIN_SNAPSHOT_REVERT_NS "']"
 
-static void
-domainImageFree(void *opaque)
+void
+virDomainImageFree(virDomainImage *image)
 {
-    virDomainImage *image = opaque;
+    if (!image)
+        return;
 
     g_free(image->file);
     g_free(image->format);
+    g_free(image->data_file);
     g_free(image);
 }
 
@@ -151,7 +153,8 @@ domainReadDisk(const xmlNode *node, GError **error)
 
     disk = g_new0(virDomainDisk, 1);
     disk->target = g_steal_pointer(&target);
-    disk->chain = g_ptr_array_new_with_free_func(domainImageFree);
+    disk->chain = 
+        g_ptr_array_new_with_free_func((GDestroyNotify)virDomainImageFree);
 
     disk->device = virSnapXMLProp(node, "device");
     if (!disk->device)
@@ -278,6 +281,45 @@ virDomainDefSetDiskFile(xmlDoc *def, const char *target, const char *file)
     source = domainNeedChild(disk, "source");
     domainResetSource(source);
     xmlSetProp(source, (const xmlChar *)"file", (const xmlChar *)file);
+    return TRUE;
+}
+
+/* <NAME type='file'><format/><source/></NAME> */
+static xmlNode *
+domainAddImage(xmlNode *node, const char *name, const char *format, const char *file,
+               xmlNode **ret_source)
+{
+    xmlNode *image = xmlNewChild(node, NULL, (const xmlChar *)name, NULL);
+    xmlNode *source;
+
+    xmlNewProp(image, (const xmlChar *)"type", (const xmlChar *)"file");
+    xmlNewProp(xmlNewChild(image, NULL, (const xmlChar *)"format", NULL),
+               (const xmlChar *)"type", (const xmlChar *)format);
+    source = xmlNewChild(image, NULL, (const xmlChar *)"source", NULL);
+    xmlNewProp(source, (const xmlChar *)"file", (const xmlChar *)file);
+    if (ret_source)
+        *ret_source = source;
+    return image;
+}
+
+gboolean
+virDomainDefSetDiskChain(xmlDoc *def, const char *target, GPtrArray *chain)
+{
+    xmlNode *node = domainFindDisk(def, target);
+
+    if (!node)
+        return FALSE;
+
+    domainDropChildren(node, "backingStore");
+    for (guint i = 0; i < chain->len; i++) {
+        const virDomainImage *image = g_ptr_array_index(chain, i);
+        xmlNode *source;
+
+        node = domainAddImage(node, "backingStore", image->format, image->file, &source);
+        if (image->data_file)
+            domainAddImage(source, "dataStore", "raw", image->data_file, NULL);
+    }
+    xmlNewChild(node, NULL, (const xmlChar *)"backingStore", NULL);
     return TRUE;
 }
 

@@ -12,7 +12,10 @@ typedef struct _virDomainImage virDomainImage;
 struct _virDomainImage {
     char *file;
     char *format;      /* NULL where the definition does not say */
+    char *data_file;   /* the raw file that its clusters are in; not read */
 };
+
+void virDomainImageFree(virDomainImage *image);
 
 typedef struct _virDomainDisk virDomainDisk;
 struct _virDomainDisk {
@@ -47,6 +50,11 @@ virDomainDisk *virDomainDisksFind(GPtrArray *disks, const char *name);
  * the old image alone (index, startupPolicy stays, seclabels stay) are dropped.
  * FALSE where there is no such disk. */
 gboolean virDomainDefSetDiskFile(xmlDoc *def, const char *target, const char *file);
+
+/* Says of the disk `target` what is below its image: all of the chain, of virDomainImage,
+ * from the top, each with its format, and nothing else. FALSE where there is no such
+ * disk. */
+gboolean virDomainDefSetDiskChain(xmlDoc *def, const char *target, GPtrArray *chain);
 
 /* Replaces the disk `target` of def by a copy of that disk of from. FALSE where
  * either has no such disk. */

@@ -149,6 +149,7 @@ qemuSnapshotRevert(qemuSnapshotDriver *driver, const qemuSnapshotRequest *reques
         qemuSnapshotStepNoteWaits(&state, request->uuid);
     }
     qemuHoldersFree(state.taken);
+    qemuSnapshotRestoreFree(state.restore);
     *ret_events = state.events;
     qemuSnapshotJobEnd(state.job, cause);
     if (!ok)

@@ -57,6 +57,7 @@ virSnapImageFree(virSnapImage *image)
 
     g_free(image->file);
     g_free(image->format);
+    g_free(image->key);
     g_free(image->backing);
     g_free(image->backing_file);
     g_free(image->backing_format);
@@ -286,6 +287,7 @@ virSnapImageRead(const char *file, const char *format, GError **error)
 
     image->file = g_strdup(file);
     image->format = g_strdup(format);
+    image->key = virSnapFileStatKey(&st);
     if (g_str_equal(format, "qcow2"))
         ok = qcow2Read(fd, st.st_size, image, error);
     else
@@ -427,19 +429,6 @@ virSnapImageIsBlank(const char *file, gboolean *ret_blank, GError **error)
     return ok;
 }
 
-static gboolean
-chainContains(GPtrArray *chain, const char *file)
-{
-    for (guint i = 0; i < chain->len; i++) {
-        virSnapImage *image = g_ptr_array_index(chain, i);
-
-        if (g_str_equal(image->file, file))
-            return TRUE;
-    }
-
-    return FALSE;
-}
-
 /* What stands below the image, as its own header has it. ret_file stays NULL
  * where that is nothing. */
 static gboolean
@@ -469,26 +458,45 @@ chainNextFromHeader(const virSnapImage *image, char **ret_file,
     return TRUE;
 }
 
+/* The chain and, so that none is in it twice, by whatever name, a set of its keys. */
+typedef struct _chainReading chainReading;
+struct _chainReading {
+    GPtrArray *chain;
+    GHashTable *keys;
+};
+
 static gboolean
-chainAppend(GPtrArray *chain, virSnapImageReadFunc read, const char *file,
+chainSetFault(const chainReading *reading, const char *loop, GError **error)
+{
+    const virSnapImage *top = g_ptr_array_index(reading->chain, 0);
+
+    if (loop)
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
+                    _("the backing chain of image '%s' has a loop at '%s'"), top->file,
+                    loop);
+    else
+        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
+                    _("the backing chain of image '%s' is longer than %d images; with an "
+                      "overlay on it libvirt could not start a domain"), top->file,
+                    VIR_SNAP_CHAIN_MAX - 1);
+    return FALSE;
+}
+
+static gboolean
+chainAppend(chainReading *reading, virSnapImageReadFunc read, const char *file,
             const char *format, GError **error)
 {
-    virSnapImage *image;
+    g_autoptr(virSnapImage) image = read(file, format, error);
 
-    if (chain->len == VIR_SNAP_CHAIN_MAX || chainContains(chain, file)) {
-        virSnapImage *top = g_ptr_array_index(chain, 0);
-
-        g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_UNSUPPORTED,
-                    _("the backing chain of image '%s' has a loop at '%s' or is "
-                      "longer than %d images"), top->file, file,
-                    VIR_SNAP_CHAIN_MAX);
+    if (!image)
         return FALSE;
-    }
+    if (g_hash_table_contains(reading->keys, image->key))
+        return chainSetFault(reading, file, error);
+    if (reading->chain->len == VIR_SNAP_CHAIN_MAX - 1)
+        return chainSetFault(reading, NULL, error);
 
-    if (!(image = read(file, format, error)))
-        return FALSE;
-
-    g_ptr_array_add(chain, image);
+    g_hash_table_add(reading->keys, image->key);
+    g_ptr_array_add(reading->chain, g_steal_pointer(&image));
     return TRUE;
 }
 
@@ -498,14 +506,16 @@ virSnapImageReadChain(virSnapImageReadFunc read, const char *file, const char *f
 {
     g_autoptr(GPtrArray) chain =
         g_ptr_array_new_with_free_func((GDestroyNotify)virSnapImageFree);
+    g_autoptr(GHashTable) keys = g_hash_table_new(g_str_hash, g_str_equal);
+    chainReading reading = { chain, keys };
 
-    if (!chainAppend(chain, read, file, format, error))
+    if (!chainAppend(&reading, read, file, format, error))
         return NULL;
 
     for (guint i = 0; known && i < known->len; i++) {
         virSnapImage *image = g_ptr_array_index(known, i);
 
-        if (!chainAppend(chain, read, image->file,
+        if (!chainAppend(&reading, read, image->file,
                          image->format ? image->format : "raw", error))
             return NULL;
     }
@@ -519,7 +529,7 @@ virSnapImageReadChain(virSnapImageReadFunc read, const char *file, const char *f
             return NULL;
         if (!next)
             break;
-        if (!chainAppend(chain, read, next, next_format, error))
+        if (!chainAppend(&reading, read, next, next_format, error))
             return NULL;
     }
 

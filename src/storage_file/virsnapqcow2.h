@@ -11,6 +11,7 @@ typedef struct _virSnapImage virSnapImage;
 struct _virSnapImage {
     char *file;            /* absolute path */
     char *format;          /* "raw" or "qcow2" */
+    char *key;             /* as of virSnapFileKey(), when it was read */
     guint64 size;          /* virtual size in bytes, a multiple of 512 */
     char *backing;         /* as the header names it; NULL: none */
     char *backing_file;    /* its absolute path, where that name is a plain one */
@@ -53,7 +54,8 @@ gboolean virSnapImageReadBelow(const char *file, const char *format,
  * is allocated and no internal snapshot kept. */
 gboolean virSnapImageIsBlank(const char *file, gboolean *ret_blank, GError **error);
 
-/* No chain that works well is near this long; QEMU opens each image of it. */
+/* So many images may a disk be on, its own included, in libvirt. No chain that works well
+ * is near this long; QEMU opens each image of it. */
 #define VIR_SNAP_CHAIN_MAX 200
 
 /* As virSnapImageRead(). */
@@ -62,7 +64,8 @@ typedef virSnapImage *(*virSnapImageReadFunc)(const char *file, const char *form
 
 /* The backing chain from `file` down, read by `read` from the headers as libvirt reads
  * it when a domain starts: a backing image needs its format in the header of
- * the one above, must be a plain path and not occur twice. `known`, of
+ * the one above, must be a plain path and not occur twice, and there must be room for an
+ * overlay on all of them. `known`, of
  * virSnapImage with file and format set, is what a definition says of the
  * chain below `file`, and goes before what headers say; known_end tells that it
  * names the whole of it. Returns an array of virSnapImage, `file` first. */

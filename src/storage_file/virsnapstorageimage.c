@@ -13,11 +13,10 @@
 #include "virsnapfile.h"
 #include "virsnapimagename.h"
 #include "virsnaplock.h"
-#include "virsnapsaveimage.h"
 #include "virsnapstorage.h"
 #include "virsnapstorageimage.h"
 
-#define IMAGE_TYPE "(^ay^aytm^aym^aym^aym^ay)"
+#define IMAGE_TYPE "(^ay^ay^aytm^aym^aym^aym^ay)"
 
 static GVariant *
 imageRun(GVariant *args, const virSnapDescriptors *in G_GNUC_UNUSED,
@@ -30,7 +29,7 @@ imageRun(GVariant *args, const virSnapDescriptors *in G_GNUC_UNUSED,
     if (!(image = virSnapImageRead(file, format, error)))
         return NULL;
 
-    return g_variant_new(IMAGE_TYPE, image->file, image->format, image->size,
+    return g_variant_new(IMAGE_TYPE, image->file, image->format, image->key, image->size,
                          image->backing, image->backing_file, image->backing_format,
                          image->data_file);
 }
@@ -49,9 +48,9 @@ virSnapStorageReadImage(const char *file, const char *format, GError **error)
         return NULL;
 
     image = g_new0(virSnapImage, 1);
-    g_variant_get(answer, IMAGE_TYPE, &image->file, &image->format, &image->size,
-                  &image->backing, &image->backing_file, &image->backing_format,
-                  &image->data_file);
+    g_variant_get(answer, IMAGE_TYPE, &image->file, &image->format, &image->key,
+                  &image->size, &image->backing, &image->backing_file,
+                  &image->backing_format, &image->data_file);
     return image;
 }
 
@@ -157,6 +156,32 @@ gboolean
 virSnapStorageCheckSave(const char *file, gboolean *ret_whole, GError **error)
 {
     return askBoolean(&save_op, file, ret_whole, error);
+}
+
+static GVariant *
+kindRun(GVariant *args, const virSnapDescriptors *in G_GNUC_UNUSED,
+        virSnapDescriptors *out G_GNUC_UNUSED, GError **error)
+{
+    virSnapSaveImageKind kind;
+
+    return virSnapSaveImageGetKind(g_variant_get_bytestring(args), &kind, error) ?
+        g_variant_new_int32(kind) : NULL;
+}
+
+static const virSnapChildOp kind_op = { "read memory file's header", kindRun };
+
+gboolean
+virSnapStorageGetSaveKind(const char *file, virSnapSaveImageKind *ret_kind, GError **error)
+{
+    g_autoptr(GVariant) answer =
+        virSnapStorageRead(&kind_op, file, g_variant_new_bytestring(file), NULL, NULL,
+                           error);
+
+    if (!answer)
+        return FALSE;
+
+    *ret_kind = g_variant_get_int32(answer);
+    return TRUE;
 }
 
 /* What is handed back open */

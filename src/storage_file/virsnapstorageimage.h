@@ -6,6 +6,7 @@
 #pragma once
 
 #include "virsnapqcow2.h"
+#include "virsnapsaveimage.h"
 
 /* Each as what it is named after, and with VIR_ERR_OPERATION_TIMEOUT as the error where the
  * storage does not answer. */
@@ -27,6 +28,10 @@ gboolean virSnapStorageIsInUse(const char *file, gboolean *ret_in_use, GError **
 
 /* virSnapSaveImageCheck() */
 gboolean virSnapStorageCheckSave(const char *file, gboolean *ret_whole, GError **error);
+
+/* virSnapSaveImageGetKind() */
+gboolean virSnapStorageGetSaveKind(const char *file, virSnapSaveImageKind *ret_kind,
+                                   GError **error);
 
 /* virSnapFileOpenImage(); the descriptor only names the file (O_PATH). */
 int virSnapStorageOpenImage(const char *file, GError **error);

@@ -26,6 +26,7 @@
 
 #include "virsnapchild.h"
 #include "virsnaperror.h"
+#include "virsnappaths.h"
 #include "virsnaphandover.h"
 
 #define REQUEST_TYPE "(tbv)"
@@ -157,7 +158,7 @@ static void
 nurseryPrepare(int *fd)
 {
     const int ignored[] = { SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGPIPE, SIGCHLD };
-    int null = open("/dev/null", O_RDWR);
+    int null = open(VIR_SNAP_PATH_NULL, O_RDWR);
     sigset_t none;
 
     prctl(PR_SET_NAME, "storage-nursery");

@@ -41,6 +41,12 @@ fileResolveFolder(const char *folder)
 }
 
 char *
+virSnapFileStatKey(const struct stat *st)
+{
+    return g_strdup_printf("%ju:%ju", (uintmax_t)st->st_dev, (uintmax_t)st->st_ino);
+}
+
+char *
 virSnapFileKey(const char *path)
 {
     struct stat st;
@@ -48,7 +54,7 @@ virSnapFileKey(const char *path)
     if (stat(path, &st) < 0)
         return virSnapFileResolve(path);
 
-    return g_strdup_printf("%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    return virSnapFileStatKey(&st);
 }
 
 char *

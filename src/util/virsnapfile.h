@@ -12,6 +12,9 @@
  * inode where it exists, else its path. The caller frees it with g_free(). */
 char *virSnapFileKey(const char *path);
 
+/* The same of one that exists, and was looked at already. */
+char *virSnapFileStatKey(const struct stat *st);
+
 /* The one path that a name in a folder has: the folder without links, "." and
  * "..", the name itself not followed. Of a folder that does not exist as much as
  * does. The caller frees it with g_free(). */

@@ -13,6 +13,12 @@
 #define VIR_SNAP_PATH_MOUNTINFO "/proc/self/mountinfo"
 #define VIR_SNAP_PATH_BOOT_ID "/proc/sys/kernel/random/boot_id"
 
+/* Folders that are named in messages, or in the rules of others. */
+#define VIR_SNAP_PATH_IMAGES "/var/lib/libvirt/images"
+#define VIR_SNAP_PATH_ETC "/etc"
+#define VIR_SNAP_PATH_PROC "/proc"
+#define VIR_SNAP_PATH_SYS "/sys"
+
 /* What a host has to offer to a domain; each of them may be below another root. */
 #define VIR_SNAP_PATH_NET "/sys/class/net"
 #define VIR_SNAP_PATH_PCI "/sys/bus/pci/devices"
@@ -32,6 +38,7 @@
 #define VIR_SNAP_PATH_HUGEPAGES "/sys/kernel/mm/hugepages"
 #define VIR_SNAP_PATH_MOUNTS "/proc/self/mounts"
 #define VIR_SNAP_PATH_OVERCOMMIT "/proc/sys/vm/overcommit_memory"
+#define VIR_SNAP_PATH_APPARMOR "/sys/module/apparmor/parameters/enabled"
 #define VIR_SNAP_PATH_TCP "/proc/net/tcp"
 #define VIR_SNAP_PATH_TCP6 "/proc/net/tcp6"
 

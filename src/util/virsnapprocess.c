@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "virsnappaths.h"
 #include "virsnapprocess.h"
 
 /* of those behind the name: see proc(5) */
@@ -17,7 +18,7 @@
 guint64
 virSnapProcessGetStart(pid_t pid)
 {
-    g_autofree char *file = g_strdup_printf("/proc/%d/stat", (int)pid);
+    g_autofree char *file = virSnapPathsProcess(pid, "stat");
     g_autofree char *text = NULL;
     g_auto(GStrv) fields = NULL;
     const char *behind;

@@ -38,7 +38,8 @@ def libvirts_units(host, daemon):
     for folder in unit_folders(host):
         for pattern in ('libvirtd*.s*', 'virtlo*d*.s*'):
             for file in folder.glob(pattern):
-                found.setdefault(file.name, file.read_text())
+                if file.is_file():  # of some there are drop-ins, in a folder
+                    found.setdefault(file.name, file.read_text())
     assert 'libvirtd.socket' in found, "libvirt's units are not here"
     if daemon == 'libvirtd':
         return found

@@ -322,4 +322,85 @@ def test_none_was_written(host):
     assert vm.running and vm.data() == [RED, RED], vm.data()
 
 
+# Formats
+
+
+def set_format(memory, number):
+    with open(memory, 'r+b') as image:
+        image.seek(28)
+        image.write(number.to_bytes(4, 'little'))
+
+
+def check_restored(host, vm, memory):
+    below, names = sums([memory]), set(os.listdir(vm.folder))
+    vm.write_all(BLUE)
+    pid = vm.pid()
+    result = host.revert(vm, 'snap1')
+    assert result.ok, result
+    assert vm.running and vm.pid() != pid and vm.data() == [RED, RED]
+    assert sums([memory]) == below
+    assert {name for name in os.listdir(vm.folder) if 'mem' in name} == \
+        {name for name in names if 'mem' in name}
+
+
+def test_stream_that_is_said_to_be_sparse(host):
+    """As libvirt 11.3 writes it; here the header alone is made so."""
+    vm, memory = with_memory(host)
+    set_format(memory, 6)
+    check_restored(host, vm, memory)
+
+
+def test_stream_that_is_said_to_be_sparse_without_its_end(host):
+    vm, memory = with_memory(host)
+    set_format(memory, 6)
+    os.truncate(memory, os.path.getsize(memory) - 1)
+    refused(host, vm, 'snap1', RISKY, 'truncated', memory, flags=0)
+
+
+class SparseFormat:
+    """libvirt writes memory so, for the time of a with."""
+
+    def __init__(self, host):
+        self.host = host
+        self.file = pathlib.Path('/etc' if host.mode == 'system' else
+                                 os.environ['XDG_CONFIG_HOME'], 'libvirt/qemu.conf')
+        self.usual = self.file.read_text()
+
+    def _restart(self, text):
+        self.file.write_text(text)
+        self.host.libvirtd.stop()
+        self.host.ensure_running()
+
+    def __enter__(self):
+        self._restart(self.usual + 'snapshot_image_format = "sparse"\n'
+                      'save_image_format = "sparse"\n')
+
+    def __exit__(self, *_):
+        self._restart(self.usual)
+
+
+# Before it there is no such format, and later ones refuse to take such a snapshot.
+if 11002000 <= libvirt.getVersion() < 12000000:
+
+    def test_sparse_snapshot_of_libvirt(host):
+        with SparseFormat(host):
+            vm, memory = with_memory(host)
+            assert pathlib.Path(memory).read_bytes()[28] == 6
+            check_restored(host, vm, memory)
+
+    def test_truly_sparse(host):
+        """What virDomainSave() writes, in the place of the snapshot's own."""
+        with SparseFormat(host):
+            vm = host.vm()
+            vm.start()
+            vm.write_all(RED)
+            saved = vm.path('saved')
+            vm.dom.saveFlags(saved, None, libvirt.VIR_DOMAIN_SAVE_RUNNING)
+            assert b'mapped-ram' in pathlib.Path(saved).read_bytes()
+            host.conn.restore(saved)
+            memory = vm.memory_snapshot('snap1')
+            os.replace(saved, memory)
+            check_restored(host, vm, memory)
+
+
 tap.main(globals())

@@ -144,7 +144,7 @@ class VM:
         """target -> current image, of the live or the persistent definition."""
         return {target: disk.find('source').get('file')
                 for target, disk in self._disk_elements(active).items()
-                if disk.find('source') is not None}
+                if disk.find('source[@file]') is not None}
 
     def file(self, target):
         return self.files()[target]

@@ -244,6 +244,44 @@ testNoGenID(void)
 }
 
 static void
+testSetDiskChain(void)
+{
+    g_autoptr(xmlDoc) doc = parse(LIVE);
+    g_autoptr(GPtrArray) chain = g_ptr_array_new();
+    g_autoptr(GPtrArray) disks = NULL;
+    virDomainImage images[] = {
+        { (char *)"/i/a&'b", (char *)"qcow2", NULL },
+        { (char *)"/i/c", (char *)"qcow2", (char *)"/i/c.data" },
+        { (char *)"/i/d", (char *)"raw", NULL },
+    };
+    const virDomainDisk *disk;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(images); i++)
+        g_ptr_array_add(chain, &images[i]);
+    g_assert_true(virDomainDefSetDiskChain(doc, "vda", chain));
+    g_assert_false(virDomainDefSetDiskChain(doc, "vdz", chain));
+
+    disks = virDomainDefGetDisks(doc, NULL);
+    disk = virDomainDisksFind(disks, "vda");
+    g_assert_cmpuint(disk->chain->len, ==, G_N_ELEMENTS(images));
+    g_assert_true(disk->chain_ends);
+    for (gsize i = 0; i < G_N_ELEMENTS(images); i++) {
+        const virDomainImage *image = g_ptr_array_index(disk->chain, i);
+
+        g_assert_cmpstr(image->file, ==, images[i].file);
+        g_assert_cmpstr(image->format, ==, images[i].format);
+    }
+    g_assert_cmpuint(count(doc, "//backingStore/backingStore/source[@file='/i/c']/"
+                           "dataStore[@type='file'][format/@type='raw']/"
+                           "source[@file='/i/c.data']"), ==, 1);
+
+    /* nothing is below it */
+    g_ptr_array_set_size(chain, 0);
+    g_assert_true(virDomainDefSetDiskChain(doc, "vda", chain));
+    g_assert_cmpuint(count(doc, "//disk[target/@dev='vda']//backingStore"), ==, 1);
+}
+
+static void
 testMakeInactive(void)
 {
     g_autoptr(xmlDoc) doc = parse(LIVE);
@@ -443,6 +481,7 @@ main(int argc, char **argv)
     g_test_add_func("/domain_conf/copy-disk", testCopyDisk);
     g_test_add_func("/domain_conf/name-and-genid", testNameAndGenID);
     g_test_add_func("/domain_conf/no-genid", testNoGenID);
+    g_test_add_func("/domain_conf/set-disk-chain", testSetDiskChain);
     g_test_add_func("/domain_conf/make-inactive", testMakeInactive);
     g_test_add_func("/domain_conf/copy-disk-source", testCopyDiskSource);
     g_test_add_func("/domain_conf/copy-disk-source-parts", testCopyDiskSourceParts);

@@ -11,7 +11,9 @@
 #include "qemu_snapshot_libvirt.h"
 #include "testdomain.h"
 #include "virsnaperror.h"
+#include "virsnapfile.h"
 #include "virsnapqcow2.h"
+#include "virsnapstorage.h"
 
 #define NEXT TEST_DEFINITION(TEST_DISK("vda", "/i/a.s1"))
 #define THEN TEST_DEFINITION(TEST_DISK("vda", "/i/a.qcow2"))
@@ -73,6 +75,7 @@ addImage(fixture *f, const char *file)
 
     image->file = g_strdup(file);
     image->format = g_strdup("qcow2");
+    image->key = virSnapFileKey(file);
     g_ptr_array_add(f->disk->chain, image);
 }
 
@@ -278,6 +281,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_assert_true(virSnapStorageInit(60, NULL));
     ADD("busy", testBusy);
     ADD("managed-save", testManagedSave);
     ADD("direct", testDirect);

@@ -10,6 +10,8 @@
 #include "qemu_snapshot_definition.h"
 #include "testdomain.h"
 #include "virsnaperror.h"
+#include "virsnapqcow2.h"
+#include "virsnapstorage.h"
 
 #define OVERLAY "<metadata><snapshotrevert:overlays xmlns:snapshotrevert='" \
     VIR_DOMAIN_SNAPSHOT_REVERT_NS "' revert='before'>" \
@@ -57,6 +59,7 @@ setUp(fixture *f, const void *opaque G_GNUC_UNUSED)
     g_assert_no_error(error);
 
     f->plan = qemuSnapshotPlanNewEmpty();
+    disk->chain = g_ptr_array_new_with_free_func((GDestroyNotify)virSnapImageFree);
     f->plan->id = g_strdup("this-revert");
     f->plan->domain = g_strdup(TEST_DOMAIN);
     f->plan->snapshot = g_strdup("s1");
@@ -261,6 +264,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_assert_true(virSnapStorageInit(60, NULL));
     ADD("new", testNew, 0);
     ADD("old", testOld, 0);
     ADD("overlays", testOverlays, 0);

@@ -10,6 +10,7 @@
 #include "qemu_snapshot_guard.h"
 #include "testdomain.h"
 #include "virsnaperror.h"
+#include "virsnapstorage.h"
 
 #define NEXT TEST_DEFINITION(TEST_DISK("vda", "/i/a.s1"))
 #define OTHER TEST_DEFINITION(TEST_DISK("vda", "/i/other"))
@@ -188,6 +189,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_assert_true(virSnapStorageInit(60, NULL));
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *path = g_strdup_printf("/qemu_snapshot_guard/%s", cases[i].name);
 

@@ -37,6 +37,10 @@ testFeatures(void)
                                                 QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS));
     g_assert_false(qemuSnapshotLibvirtVersionHas(9000000,
                                                  QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS));
+    g_assert_true(qemuSnapshotLibvirtVersionHas(11010000,
+                                                QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS));
+    g_assert_false(qemuSnapshotLibvirtVersionHas(12000000,
+                                                 QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS));
 }
 
 static void

@@ -14,6 +14,7 @@
 #include "qemu_snapshot_memory.h"
 #include "testdomain.h"
 #include "virsnaperror.h"
+#include "virsnapstorage.h"
 
 #define OTHER_UUID "c7a5fdbd-edaf-9455-926a-d65c16db1810"
 #define HEADER_LEN 92
@@ -260,6 +261,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_assert_true(virSnapStorageInit(60, NULL));
     ADD("definition", testDefinition);
     ADD("file", testFile);
     ADD("left-out", testLeftOut);

@@ -11,6 +11,7 @@
 #include "preflight-host.h"
 #include "qemu_snapshot_preflight.h"
 #include "virsnaperror.h"
+#include "virsnapstorage.h"
 
 #define DEV(text) "<devices>" text "</devices>"
 #define PAGES "/sys/kernel/mm/hugepages/hugepages-2048kB/"
@@ -375,6 +376,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_assert_true(virSnapStorageInit(60, NULL));
     virSetErrorFunc(NULL, ignoreError);
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {

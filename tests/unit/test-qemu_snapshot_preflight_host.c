@@ -14,6 +14,7 @@
 
 #include "preflight-host.h"
 #include "qemu_snapshot_preflight_host.h"
+#include "virsnapstorage.h"
 
 #define A(answer) QEMU_SNAPSHOT_ANSWER_##answer
 #define FILE_(use) QEMU_SNAPSHOT_HOST_FILE_##use
@@ -231,6 +232,7 @@ main(int argc, char **argv)
 {
 #define TEST(name, func) g_test_add_func("/qemu_snapshot_preflight_host/" name, func)
     g_test_init(&argc, &argv, NULL);
+    g_assert_true(virSnapStorageInit(60, NULL));
     TEST("files", testFiles);
     TEST("entries", testEntries);
     TEST("usb", testUSB);

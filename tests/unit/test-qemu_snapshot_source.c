@@ -10,6 +10,7 @@
 #include "qemu_snapshot_source.h"
 #include "testdomain.h"
 #include "virsnaperror.h"
+#include "virsnapstorage.h"
 
 #define NEXT TEST_DEFINITION(TEST_DISK("vda", "/i/a.s1") TEST_DISK("vdb", "/i/b.s1"))
 #define THEN TEST_DEFINITION(TEST_DISK("vda", "/i/a.qcow2") \
@@ -195,6 +196,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_assert_true(virSnapStorageInit(60, NULL));
     ADD("off", testOff);
     ADD("running", testRunning);
     ADD("transient", testTransient);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "qemu_snapshot_witness.h"
+#include "virsnapstorage.h"
 
 #define FILE_SIZE (256 * 1024)
 #define NAME_OFFSET 512
@@ -116,6 +117,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_assert_true(virSnapStorageInit(60, NULL));
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
         g_autofree char *path =
             g_strdup_printf("/qemu_snapshot_witness/%s", cases[i].name);

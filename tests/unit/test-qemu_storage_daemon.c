@@ -231,6 +231,89 @@ testEndsAtOnce(fixture *f, const void *opaque G_GNUC_UNUSED)
     g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
 }
 
+/* A chain of so many images, of which the lowest is the raw base of `disk`. */
+static void
+standOnMany(fixture *f, gsize disk, guint n)
+{
+    qemuStorageOverlay *overlay = &f->overlays[disk];
+    g_autoptr(GError) error = NULL;
+    g_autofree char *top = g_strdup(base(f, disk));
+    const char *format = "raw";
+
+    for (guint i = 1; i < n; i++) {
+        g_autofree char *file = g_strdup_printf("%s.%u", f->paths[disk], i);
+        const char *argv[] = { "qemu-img", "create", "-q", "-f", "qcow2", "-u", "-b", top,
+                               "-F", format, file, "1M", NULL };
+
+        g_assert_true(g_spawn_sync(NULL, (char **)argv, NULL, G_SPAWN_SEARCH_PATH, NULL,
+                                   NULL, NULL, NULL, NULL, &error));
+        g_free(top);
+        top = g_steal_pointer(&file);
+        format = "qcow2";
+    }
+
+    g_ptr_array_unref(overlay->chain);
+    overlay->chain = virSnapImageReadChain(virSnapImageRead, top, format, NULL, FALSE, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(overlay->chain->len, ==, n);
+}
+
+/* Several stand on one image, and one of them takes it for another format. */
+static void
+testShared(fixture *f, const void *opaque G_GNUC_UNUSED)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (noDaemon())
+        return;
+    make(f, BINARY, 0, 1, TIMEOUT, &error);
+    g_assert_no_error(error);
+    standOnFirst(f, 1);
+    standOnFirst(f, 2);
+    g_ptr_array_unref(f->overlays[3].chain);
+    f->overlays[3].chain = virSnapImageReadChain(virSnapImageRead, f->paths[0], "raw", NULL, FALSE, NULL);
+    make(f, BINARY, 1, 3, TIMEOUT, &error);
+    g_assert_no_error(error);
+    checkOverlay(f, 1, f->paths[0], "qcow2");
+    checkOverlay(f, 2, f->paths[0], "qcow2");
+}
+
+/* Each image of a chain is opened, in the format that the chain states, and can't be
+ * while someone writes to it. */
+static void
+testEachImage(fixture *f, const void *opaque G_GNUC_UNUSED)
+{
+    g_autoptr(GError) error = NULL;
+    virSnapImage *image;
+    struct flock lock = { .l_type = F_WRLCK, .l_start = 201, .l_len = 1 };
+    int fd;
+
+    if (noDaemon())
+        return;
+    standOnMany(f, 1, 20);
+    make(f, BINARY, 1, 1, TIMEOUT, &error);
+    g_assert_no_error(error);
+
+    /* QEMU's mark of one that does not share that it writes */
+    image = g_ptr_array_index(f->overlays[1].chain, 10);
+    fd = open(image->file, O_RDWR | O_CLOEXEC);
+    g_assert_cmpint(fcntl(fd, F_OFD_SETLK, &lock), ==, 0);
+    g_assert_cmpint(ftruncate(f->overlays[1].fd, 0), ==, 0);
+    g_assert_false(make(f, BINARY, 1, 1, TIMEOUT, &error));
+    g_assert_nonnull(strstr(error->message, "'vdb'"));
+    g_assert_nonnull(strstr(error->message, "lock"));
+    g_clear_error(&error);
+    close(fd);
+
+    image = g_ptr_array_index(f->overlays[1].chain, 19);
+    g_free(image->format);
+    image->format = g_strdup("qcow2");
+    g_assert_cmpint(ftruncate(f->overlays[1].fd, 0), ==, 0);
+    g_assert_false(make(f, BINARY, 1, 1, TIMEOUT, &error));
+    g_assert_nonnull(strstr(error->message, "'vdb'"));
+    g_assert_nonnull(strstr(error->message, "qcow2 format"));
+}
+
 static char *
 script(fixture *f, const char *text)
 {
@@ -250,6 +333,41 @@ testSaysWhy(fixture *f, const void *opaque G_GNUC_UNUSED)
     g_assert_false(make(f, path, 0, 1, TIMEOUT, &error));
     g_assert_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_FAILED);
     g_assert_nonnull(strstr(error->message, "out of luck"));
+}
+
+static guint
+countText(const char *text, const char *part)
+{
+    guint n = 0;
+
+    for (; (text = strstr(text, part)); text++)
+        n++;
+    return n;
+}
+
+/* What it has to read, byte by byte, grows with the number of images and no faster. */
+static void
+testSaysNoMore(fixture *f, const void *opaque G_GNUC_UNUSED)
+{
+    g_autofree char *path = script(f, "#!/bin/sh\nexec cat <&3 >$0.said\n");
+    g_autofree char *said = g_strconcat(path, ".said", NULL);
+    gsize lengths[2];
+
+    if (noDaemon())
+        return;
+    for (int i = 0; i < 2; i++) {
+        g_autofree char *text = NULL;
+
+        standOnMany(f, i, i ? 80 : 40);
+        g_assert_false(make(f, path, i, 1, 1, NULL));
+        g_assert_true(g_file_get_contents(said, &text, &lengths[i], NULL));
+        /* the uppermost eight wait for the overlay; one is for what they stand on */
+        g_assert_cmpuint(countText(text, "blockdev-add"), ==, (i ? 9 : 4) + 1);
+        g_assert_cmpuint(countText(text, "blockdev-del"), ==, i ? 9 : 4);
+        g_assert_cmpuint(countText(text, "blockdev-create"), ==, 1);
+    }
+    g_assert_cmpuint(lengths[1], <, 2 * lengths[0] + 1000);
+    g_assert_cmpuint(lengths[1], <, 80 * 100);
 }
 
 /* It is given up after its time, and what it started is killed with it. */
@@ -285,6 +403,9 @@ main(int argc, char **argv)
     ADD("four", testFour);
     ADD("other-format", testOtherFormat);
     ADD("base-missing", testBaseMissing);
+    ADD("shared", testShared);
+    ADD("each-image", testEachImage);
+    ADD("says-no-more", testSaysNoMore);
     ADD("names-files", testNamesFiles);
     ADD("no-binary", testNoBinary);
     ADD("ends-at-once", testEndsAtOnce);

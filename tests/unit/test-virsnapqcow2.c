@@ -306,6 +306,46 @@ testChainLoop(fixture *f, const void *opaque G_GNUC_UNUSED)
     checkChainRefused(f, "a", "qcow2", fragment);
 }
 
+/* top, a, link to a: one file, whatever its names */
+static void
+testChainLinked(fixture *f, const void *opaque G_GNUC_UNUSED)
+{
+    g_autofree char *a = NULL;
+    g_autofree char *link_path = g_build_filename(f->folder, "linked", NULL);
+    g_autofree char *fragment = g_strdup_printf("loop at '%s'", link_path);
+
+    setBacking(f, "linked", 6, "qcow2");
+    a = save(f, "a", FILE_SIZE);
+    g_assert_cmpint(link(a, link_path), ==, 0);
+    checkChainRefused(f, "a", "qcow2", fragment);
+}
+
+/* So many that an overlay has its place above them, and one more. */
+static void
+testChainLength(fixture *f, const void *opaque G_GNUC_UNUSED)
+{
+    g_autofree char *below = save(f, "raw", FILE_SIZE);
+    const char *format = "raw";
+    g_autoptr(GPtrArray) chain = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *fragment = g_strdup_printf("longer than %d images",
+                                                VIR_SNAP_CHAIN_MAX - 1);
+
+    for (int i = 0; i < VIR_SNAP_CHAIN_MAX - 2; i++) {
+        g_autofree char *name = g_strdup_printf("i%d", i);
+
+        setBacking(f, below, strlen(below), format);
+        g_free(below);
+        below = save(f, name, FILE_SIZE);
+        format = "qcow2";
+    }
+
+    chain = virSnapImageReadChain(virSnapImageRead, below, "qcow2", NULL, FALSE, &error);
+    g_assert_no_error(error);
+    g_assert_cmpuint(chain->len, ==, VIR_SNAP_CHAIN_MAX - 1);
+    checkChainRefused(f, below, "qcow2", fragment);
+}
+
 /* The largest size that can be rounded up, and the next. */
 static void
 testSizeLimit(fixture *f, const void *opaque G_GNUC_UNUSED)
@@ -631,6 +671,8 @@ main(int argc, char **argv)
     ADD("chain-known", testChainKnown);
     ADD("chain-refused", testChainRefused);
     ADD("chain-loop", testChainLoop);
+    ADD("chain-linked", testChainLinked);
+    ADD("chain-length", testChainLength);
     ADD("size-limit", testSizeLimit);
     ADD("blank", testBlank);
     ADD("blank-refused", testBlankRefused);

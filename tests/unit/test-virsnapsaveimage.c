@@ -87,6 +87,97 @@ isWhole(fixture *f, gsize len)
     return whole;
 }
 
+/* The header, the definition, and a stream that begins so. */
+static void
+makeStream(fixture *f, guint32 format, const char *begin, gsize len)
+{
+    make(f, 500);
+    putWord(f->image, 28, format);
+    memcpy(f->image->data + HEADER_LEN + strlen(XML), begin, len);
+    g_assert_true(g_file_set_contents(f->file, (const char *)f->image->data,
+                                      f->image->len, NULL));
+}
+
+#define MACHINE "QEVM\0\0\0\3\7\0\0\0\2pc"
+#define LIST MACHINE "\5\x1a" "configuration/capabilities\0\0\0\1"
+
+static void
+testKind(fixture *f, const void *opaque G_GNUC_UNUSED)
+{
+    static const struct {
+        guint32 format;
+        const char *begin;
+        gsize len;
+        virSnapSaveImageKind kind;
+    } cases[] = {
+#define CASE(format, begin, kind) { format, begin, sizeof(begin) - 1, kind }
+        CASE(0, MACHINE "\1", VIR_SNAP_SAVE_IMAGE_STREAM),
+        CASE(3, "\xfd" "7zXZ", VIR_SNAP_SAVE_IMAGE_STREAM),
+        CASE(6, LIST "\0\0\0\1\nmapped-ram\1", VIR_SNAP_SAVE_IMAGE_SPARSE),
+        CASE(6, LIST "\0\0\0\2\6events\nmapped-ram\1", VIR_SNAP_SAVE_IMAGE_SPARSE),
+        CASE(6, MACHINE "\1\0\0\0\2\3ram", VIR_SNAP_SAVE_IMAGE_MISLABELLED),
+        CASE(6, LIST "\0\0\0\1\6events\1", VIR_SNAP_SAVE_IMAGE_MISLABELLED),
+        CASE(6, LIST "\0\0\0\1\6events\nmapped-ram", VIR_SNAP_SAVE_IMAGE_MISLABELLED),
+        CASE(6, LIST "\xff\xff\xff\xff", VIR_SNAP_SAVE_IMAGE_MISLABELLED),
+        CASE(6, "PK" "\0\0\0\3\7" LIST "\0\0\0\1\nmapped-ram",
+             VIR_SNAP_SAVE_IMAGE_MISLABELLED),
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
+        g_autoptr(GError) error = NULL;
+        virSnapSaveImageKind kind;
+
+        makeStream(f, cases[i].format, cases[i].begin, cases[i].len);
+        g_assert_true(virSnapSaveImageGetKind(f->file, &kind, &error));
+        g_assert_no_error(error);
+        g_assert_cmpint(kind, ==, cases[i].kind);
+    }
+}
+
+/* Of the sparse ones, too, whatever they are. */
+static void
+testSparseEnd(fixture *f, const void *opaque G_GNUC_UNUSED)
+{
+    putWord(f->image, 28, 6);
+    g_assert_true(isWhole(f, f->image->len));
+    g_assert_false(isWhole(f, f->image->len - 1));
+    putWord(f->image, 28, 3);
+    g_assert_true(isWhole(f, f->image->len - 1));
+}
+
+/* The copy differs in what its header says, and there is no name of it. */
+static void
+testCopy(fixture *f, const void *opaque G_GNUC_UNUSED)
+{
+    g_autoptr(GError) error = NULL;
+    g_autofree guint8 *bytes = NULL;
+    g_autofree char *content = NULL;
+    struct stat st;
+    int fd;
+
+    makeStream(f, 6, MACHINE, sizeof(MACHINE) - 1);
+    /* a hole within, and one at the end */
+    g_assert_cmpint(truncate(f->file, 3 * 1024 * 1024), ==, 0);
+    fd = virSnapSaveImageCopyAsStream(f->file, &error);
+    g_assert_no_error(error);
+    g_assert_cmpint(fstat(fd, &st), ==, 0);
+    g_assert_cmpuint(st.st_size, ==, 3 * 1024 * 1024);
+    g_assert_cmpuint(st.st_nlink, ==, 0);
+    g_assert_cmpuint(st.st_blocks, <, 2048);
+
+    bytes = g_malloc(f->image->len);
+    g_assert_cmpint(pread(fd, bytes, f->image->len, 0), ==, f->image->len);
+    g_assert_true(g_file_get_contents(f->file, &content, NULL, NULL));
+    g_assert_cmpmem(content, f->image->len, f->image->data, f->image->len);
+    putWord(f->image, 28, 0);
+    g_assert_cmpmem(bytes, f->image->len, f->image->data, f->image->len);
+    close(fd);
+
+    g_remove(f->file);
+    g_assert_cmpint(virSnapSaveImageCopyAsStream(f->file, &error), ==, -1);
+    g_assert_nonnull(strstr(error->message, f->file));
+}
+
 static void
 checkRefused(fixture *f, gssize len, const char *fragment)
 {
@@ -231,6 +322,9 @@ main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     ADD("whole", testWhole);
+    ADD("kind", testKind);
+    ADD("sparse-end", testSparseEnd);
+    ADD("copy", testCopy);
     ADD("truncated", testTruncated);
     ADD("bounds", testBounds);
     ADD("other-length", testOtherLength);

@@ -14,20 +14,28 @@
 /* Debian 12's; the first that deletes external snapshots */
 #define OLDEST 9000000
 
-static const unsigned long features[] = {
-    [QEMU_SNAPSHOT_LIBVIRT_REVERTS] = 9009000,
-    [QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS] = 9009000,
-    [QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES] = 9009000,
-    [QEMU_SNAPSHOT_LIBVIRT_MERGES_ABOVE_STATE] = 9009000,
-    [QEMU_SNAPSHOT_LIBVIRT_SPARES_INTERNAL] = 11003000,  /* so was this */
-    [QEMU_SNAPSHOT_LIBVIRT_KEEPS_DEFINITIONS] = 11003000,  /* and this */
-    [QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS] = 11003000,  /* measured; others were not */
+static const struct {
+    unsigned long from;
+    unsigned long until;   /* the first that is different again; 0: none so far */
+} features[] = {
+    [QEMU_SNAPSHOT_LIBVIRT_REVERTS] = { 9009000, 0 },
+    [QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS] = { 9009000, 0 },
+    [QEMU_SNAPSHOT_LIBVIRT_REMOVES_STATES] = { 9009000, 0 },
+    [QEMU_SNAPSHOT_LIBVIRT_MERGES_ABOVE_STATE] = { 9009000, 0 },
+    /* measured with 9.0 and 11.3; others were not */
+    [QEMU_SNAPSHOT_LIBVIRT_SPARES_INTERNAL] = { 11003000, 0 },
+    [QEMU_SNAPSHOT_LIBVIRT_KEEPS_DEFINITIONS] = { 11003000, 0 },
+    /* measured with 11.3 and 12.8; others were not */
+    [QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS] = { 11003000, 12000000 },
+    [QEMU_SNAPSHOT_LIBVIRT_DATA_STORES] = { 10010000, 0 },
+    [QEMU_SNAPSHOT_LIBVIRT_PARALLEL_RESTORE] = { 11002000, 0 },
 };
 
 gboolean
 qemuSnapshotLibvirtVersionHas(unsigned long version, qemuSnapshotLibvirtFeature feature)
 {
-    return version >= features[feature];
+    return version >= features[feature].from &&
+        (!features[feature].until || version < features[feature].until);
 }
 
 gboolean

@@ -29,6 +29,10 @@ typedef enum {
      * QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAIN images, and so not start a domain on one: it
      * parses JSON with json-c, to a depth of 32. */
     QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS,
+    /* A definition can name the data file of a qcow2, in <dataStore>. */
+    QEMU_SNAPSHOT_LIBVIRT_DATA_STORES,
+    /* virDomainRestoreParams() takes a number of channels, for a sparse memory file. */
+    QEMU_SNAPSHOT_LIBVIRT_PARALLEL_RESTORE,
 } qemuSnapshotLibvirtFeature;
 
 #define QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAIN 25

@@ -124,17 +124,11 @@ qemuHoldersVerdict qemuHoldersAsk(const qemuHolders *holders,
                                   const qemuHolder **ret_holder)
     G_GNUC_WARN_UNUSED_RESULT;
 
-/* Looking at each of them */
-
-/* In the order in which they were added; those of kind IMAGE whose image another holder
- * stands on, too, are left out. Ends where func returns FALSE. */
-typedef gboolean (*qemuHoldersFunc)(const qemuHolder *holder, void *opaque);
-void qemuHoldersEach(const qemuHolders *holders, qemuHoldersFunc func, void *opaque);
+/* Looking at one of them */
 
 /* What is below the holder's topmost image, itself first, each once; of
  * qemuHoldersImage. */
 GPtrArray *qemuHolderImages(const qemuHolder *holder);
-const char *qemuHoldersImageKey(const qemuHoldersImage *image);
 const char *qemuHoldersImagePath(const qemuHoldersImage *image);
 /* What it stands on by its header; NULL: on nothing, or more than one it could be. */
 const qemuHoldersImage *qemuHoldersImageBacking(const qemuHoldersImage *image);
@@ -143,9 +137,6 @@ gboolean qemuHolderHasPair(const qemuHolder *holder, const qemuHoldersImage *upp
                            const qemuHoldersImage *lower);
 /* The image that was looked for by that path; NULL: it was not. */
 const qemuHoldersImage *qemuHoldersFind(const qemuHolders *holders, const char *path);
-/* Why it can't be told what the holder stands on; NULL: it can. */
-char *qemuHolderDoubt(const qemuHolder *holder);
-
 /* Of the image that it is on itself; "" where it is on none. */
 const char *qemuHolderPath(const qemuHolder *holder);
 

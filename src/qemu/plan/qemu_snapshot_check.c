@@ -56,20 +56,16 @@ static gboolean
 holdsState(const qemuSnapshotPlanDisk *disk, const char *file, gboolean *ret_holds,
            GError **error)
 {
-    g_autofree const char **paths = g_new0(const char *, disk->chain->len + 2);
-    g_auto(GStrv) keys = NULL;
-
-    for (guint i = 0; i < disk->chain->len; i++)
-        paths[i] = ((const virSnapImage *)g_ptr_array_index(disk->chain, i))->file;
-    paths[disk->chain->len] = file;
-
-    if (!(keys = virSnapStorageKeys(paths, error)))
-        return FALSE;
+    g_autofree char *key = virSnapStorageKey(file, error);
 
     *ret_holds = FALSE;
-    for (guint i = 0; i < disk->chain->len && !*ret_holds; i++)
-        *ret_holds = g_str_equal(keys[i], keys[disk->chain->len]);
-    return TRUE;
+    for (guint i = 0; key && i < disk->chain->len && !*ret_holds; i++) {
+        const virSnapImage *image = g_ptr_array_index(disk->chain, i);
+
+        *ret_holds = g_str_equal(key, image->key);
+    }
+
+    return key != NULL;
 }
 
 static gboolean

@@ -12,6 +12,7 @@
 
 #include "qemu_snapshot_definition.h"
 #include "qemu_snapshot_return.h"
+#include "virsnapqcow2.h"
 
 /* A disk that the snapshot left out stays on its present image; media that can't
  * have changed are the snapshot's. */
@@ -52,13 +53,45 @@ listOverlays(const qemuSnapshotPlan *plan, const qemuSnapshotSource *source)
     return overlays;
 }
 
+/* The chain as a definition has it; NULL where this libvirt can't be told of a data file
+ * in it, and finds that by the headers alone. */
+static GPtrArray *
+spellChain(const qemuSnapshotPlanDisk *disk, gboolean has_data_stores)
+{
+    g_autoptr(GPtrArray) chain =
+        g_ptr_array_new_with_free_func((GDestroyNotify)virDomainImageFree);
+
+    for (guint i = 0; i < disk->chain->len; i++) {
+        const virSnapImage *from = g_ptr_array_index(disk->chain, i);
+        virDomainImage *image;
+
+        if (from->data_file && !has_data_stores)
+            return NULL;
+
+        image = g_new0(virDomainImage, 1);
+        image->file = g_strdup(from->file);
+        image->format = g_strdup(from->format);
+        image->data_file = g_strdup(from->data_file);
+        g_ptr_array_add(chain, image);
+    }
+
+    return g_steal_pointer(&chain);
+}
+
+/* The whole chain is spelled out, as in a definition that libvirt has made when it took a
+ * snapshot: what follows headers for it, to grant QEMU the images, may not be allowed to
+ * read the overlay. */
 static void
-setOverlays(xmlDoc *doc, const qemuSnapshotPlan *plan, GHashTable *overlays)
+setOverlays(xmlDoc *doc, const qemuSnapshotPlan *plan, const qemuSnapshotSource *source,
+            GHashTable *overlays)
 {
     for (guint i = 0; i < plan->disks->len; i++) {
         qemuSnapshotPlanDisk *disk = g_ptr_array_index(plan->disks, i);
+        g_autoptr(GPtrArray) chain = spellChain(disk, source->has_data_stores);
 
         virDomainDefSetDiskFile(doc, disk->target, disk->overlay);
+        if (chain)
+            virDomainDefSetDiskChain(doc, disk->target, chain);
     }
     virDomainDefSetOverlays(doc, overlays, plan->id);
 }
@@ -78,7 +111,7 @@ makeDefinition(const qemuSnapshotPlan *plan, qemuSnapshotSource *source,
             return NULL;
     }
 
-    setOverlays(doc, plan, overlays);
+    setOverlays(doc, plan, source, overlays);
     virDomainDefSetName(doc, plan->domain);
     virDomainDefRenewGenID(doc);
     return virSnapXMLFormat(doc, NULL);
@@ -101,7 +134,7 @@ makeRestore(const qemuSnapshotPlan *plan, qemuSnapshotSource *source,
             return NULL;
     }
 
-    setOverlays(doc, plan, overlays);
+    setOverlays(doc, plan, source, overlays);
     return virSnapXMLFormat(doc, NULL);
 }
 

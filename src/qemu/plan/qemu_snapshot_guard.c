@@ -231,8 +231,13 @@ qemuSnapshotGuardCheckStarted(const qemuSnapshotGuard *guard, const char *id,
         return FALSE;
 
     revert = virDomainDefGetRevert(doc);
-    return g_strcmp0(revert, id) == 0 ||
-        guardSetChanged(guard, _("it was started"), error);
+    if (g_strcmp0(revert, id) == 0)
+        return TRUE;
+
+    g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_INVALID,
+                _("domain '%s' was started by someone else while it was being "
+                  "reverted"), guard->name);
+    return FALSE;
 }
 
 gboolean

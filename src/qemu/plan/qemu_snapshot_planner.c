@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "libvirt-domain-snapshot.h"
+#include "qemu_snapshot_apparmor.h"
 #include "qemu_snapshot_check.h"
 #include "qemu_snapshot_definition.h"
 #include "qemu_snapshot_leave.h"
@@ -302,7 +303,8 @@ plannerDecide(qemuSnapshotPlan *plan, qemuSnapshotSource *source,
 
     plan->guard = qemuSnapshotGuardNew(source);
     return qemuSnapshotDefinitionMake(plan, source, error) &&
-        qemuSnapshotPreflight(plan, source, force, error);
+        qemuSnapshotPreflight(plan, source, force, error) &&
+        (force || qemuSnapshotAppArmorCheck(plan, source, error));
 }
 
 qemuSnapshotPlan *

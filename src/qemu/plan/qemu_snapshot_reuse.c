@@ -126,12 +126,11 @@ checkBacking(const qemuSnapshotPlanDisk *disk, const virSnapImage *image,
     const char *backing = image->backing_file ? image->backing_file : image->backing;
     g_autofree char *found = image->backing_file ?
         virSnapStorageKey(image->backing_file, error) : NULL;
-    g_autofree char *expected = NULL;
 
-    if ((image->backing_file && !found) || !(expected = virSnapStorageKey(base->file, error)))
+    if (image->backing_file && !found)
         return FALSE;
 
-    if (g_strcmp0(found, expected) != 0)
+    if (g_strcmp0(found, base->key) != 0)
         g_set_error(error, VIR_SNAP_ERROR, VIR_ERR_CONFIG_UNSUPPORTED,
                     _("'%s' can't be the overlay of disk '%s': its backing image is "
                       "'%s' and should be '%s'"), image->file, disk->target,

@@ -193,6 +193,8 @@ qemuSnapshotSourceRead(virConnectPtr conn, qemuHoldersReader *reader,
         qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_REVERT_DISKS);
     source->has_short_chains =
         qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_SHORT_CHAINS);
+    source->has_data_stores =
+        qemuSnapshotLibvirtHas(conn, QEMU_SNAPSHOT_LIBVIRT_DATA_STORES);
     return g_steal_pointer(&source);
 }
 

@@ -30,6 +30,7 @@ struct _qemuSnapshotSource {
     const virDomainSnapshotInfo *info;   /* of it: the target */
     gboolean has_revert_disks;     /* what libvirt can, and can't */
     gboolean has_short_chains;
+    gboolean has_data_stores;
 
     xmlDoc *then_doc;              /* the persistent definition */
     GPtrArray *then_disks;         /* of it; each of virDomainDisk */

@@ -212,6 +212,7 @@ qemuSnapshotRecoverDomain(qemuSnapshotDriver *driver, const unsigned char *uuid,
     state.plan = plan;
     state.journal = journal;
     ok = recoverWith(&state, conn, uuid, error);
+    qemuSnapshotRestoreFree(state.restore);
     virConnectClose(conn);
     qemuSnapshotStepNoteWaits(&state, uuid);
     return ok;

@@ -107,6 +107,16 @@ stepVerify(qemuSnapshotRevertState *state, GError **error)
     return qemuSnapshotOverlaysVerify(state->overlays, stateHold(state), error);
 }
 
+/* A copy of the memory may take its time: it is made while the domain runs. */
+static gboolean
+stepMemory(qemuSnapshotRevertState *state, GError **error)
+{
+    if (state->plan->start == QEMU_SNAPSHOT_START_RESTORE && !state->restore)
+        state->restore = qemuSnapshotRestoreNew(state->plan, error);
+
+    return state->plan->start != QEMU_SNAPSHOT_START_RESTORE || state->restore;
+}
+
 /* Of a domain that need not be stopped the look before its definition is enough. */
 static gboolean
 stepGuard(qemuSnapshotRevertState *state, GError **error)
@@ -440,19 +450,6 @@ boot(const qemuSnapshotPlan *plan)
     return virDomainCreateWithFlags(plan->dom, flags);
 }
 
-static int
-restore(const qemuSnapshotPlan *plan)
-{
-    unsigned int flags = plan->start_paused ? VIR_DOMAIN_SAVE_PAUSED :
-        VIR_DOMAIN_SAVE_RUNNING;
-
-    if (plan->reset_nvram)
-        flags |= VIR_DOMAIN_SAVE_RESET_NVRAM;
-
-    return virDomainRestoreFlags(virDomainGetConnect(plan->dom), plan->memory_file,
-                                 plan->restore_xml, flags);
-}
-
 /* Whether the domain was saved on the new disks, by someone since. */
 static gboolean
 isSavedSince(const qemuSnapshotPlan *plan)
@@ -498,13 +495,13 @@ qemuSnapshotStepStart(qemuSnapshotRevertState *state, GError **error)
     if (plan->start == QEMU_SNAPSHOT_START_NONE)
         return TRUE;
 
-    if (!releaseOverlays(state, error) ||
+    if (!releaseOverlays(state, error) || !stepMemory(state, error) ||
         !qemuSnapshotJournalAdd(state->journal, QEMU_SNAPSHOT_RECORD_START, error) ||
         !virSnapFault("domain-start", error))
         return FALSE;
 
-    started = (plan->start == QEMU_SNAPSHOT_START_RESTORE ? restore(plan) :
-                                                            boot(plan)) == 0;
+    started = (state->restore ? qemuSnapshotRestoreRun(state->restore, plan) :
+                                 boot(plan)) == 0;
     if (started)
         noteStart(state, plan->start_paused);
     else
@@ -616,6 +613,7 @@ const qemuSnapshotStep qemuSnapshotSteps[] = {
     { "journal", stepJournal, NULL },
     { "create",  stepCreate,  NULL },
     { "verify",  stepVerify,  NULL },
+    { "memory",  stepMemory,  NULL },
     { "guard",   stepGuard,   NULL },
     { "persist", stepPersist, undoPersist },
     { "stop",    stepStop,    undoStop },

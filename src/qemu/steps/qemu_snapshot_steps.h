@@ -7,12 +7,14 @@
 
 #include "qemu_snapshot_journal.h"
 #include "qemu_snapshot_overlay.h"
+#include "qemu_snapshot_restore.h"
 
 typedef struct _qemuSnapshotRevertState qemuSnapshotRevertState;
 struct _qemuSnapshotRevertState {
     qemuSnapshotDriver *driver;
     qemuSnapshotPlan *plan;
     qemuSnapshotOverlays *overlays;   /* NULL in a recovery: all are made */
+    qemuSnapshotRestore *restore;     /* NULL: no memory, or not made ready yet */
     qemuSnapshotJournal *journal;     /* NULL until there is one */
     qemuHolders *taken;               /* who stood on what is taken over, at the guard */
     qemuSnapshotJob *job;             /* NULL in a recovery */

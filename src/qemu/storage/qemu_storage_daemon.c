@@ -4,13 +4,19 @@
  *
  * One qemu-storage-daemon serves all disks of a revert. Its monitor takes its
  * commands byte by byte, at some microseconds each, in a thread of its own: there
- * are two commands for a disk and no more, each sent as soon as it may be, so that
- * it reads the next while it carries out the last.
+ * are two commands for a disk on a short chain and no more, each sent as soon as it
+ * may be, so that it reads the next while it carries out the last.
  *
  * Images are opened with driver and backing image stated all the way down, so that
  * no header decides what is opened, and locked as QEMU does it: one that
  * someone writes to is refused. All of them go by our own descriptors, whose names
  * are short, and which lead nowhere else by the time they are opened.
+ *
+ * A long chain is opened in pieces, and all but the uppermost, with the overlay on it,
+ * are closed again at once. QEMU names each node after all that is below it, again
+ * and again, so that the time to open a chain as a whole, also one node after the other,
+ * grows with the cube of its length, and it looks through all nodes for each new one. But
+ * it tries nothing of an image on account of what is below it, so that nothing is lost.
  */
 
 #include "config.h"
@@ -26,13 +32,17 @@
 #include "virsnaperror.h"
 #include "virsnapstorageimage.h"
 
-/* a node's name */
+/* nodes' names */
 #define NOTHING "n"
+#define PIECE "c"
+/* Measured: a piece of this length takes no longer than its images do one by one. */
+#define PIECE_LEN 8
 
 typedef enum {
     COMMAND_CAPABILITIES,
     COMMAND_NOTHING,
     COMMAND_CREATE,
+    COMMAND_PIECE,
     COMMAND_VERIFY,
     COMMAND_JOBS,
 } daemonCommand;
@@ -290,25 +300,51 @@ nodeForBase(const qemuStorageDaemon *daemon, const char *path)
     return nodeForDescriptor(GPOINTER_TO_INT(g_hash_table_lookup(daemon->bases, path)));
 }
 
-/* The image at `depth` and all below it; backing images are opened read-only. */
+/* The image at `depth` and those below it, down to the end of its piece; backing images
+ * are opened read-only. */
 static JsonObject *
-nodeForChain(const qemuStorageDaemon *daemon, GPtrArray *chain, guint depth)
+nodeForPiece(const qemuStorageDaemon *daemon, GPtrArray *chain, guint depth)
 {
     const virSnapImage *image = g_ptr_array_index(chain, depth);
     JsonObject *node = json_object_new();
+    gboolean last = depth + 1 == chain->len;
 
     json_object_set_string_member(node, "driver", image->format);
     json_object_set_object_member(node, "file", nodeForBase(daemon, image->file));
     if (image->data_file)
         json_object_set_object_member(node, "data-file",
                                       nodeForBase(daemon, image->data_file));
-    if (depth + 1 < chain->len)
+    if (!last && (depth + 1) % PIECE_LEN != 0)
         json_object_set_object_member(node, "backing",
-                                      nodeForChain(daemon, chain, depth + 1));
-    else if (g_str_equal(image->format, "qcow2"))
+                                      nodeForPiece(daemon, chain, depth + 1));
+    else if (!last || g_str_equal(image->format, "qcow2"))
         json_object_set_string_member(node, "backing", NOTHING);
 
     return node;
+}
+
+/* Opens and closes all pieces but the uppermost, the lowest last. */
+static gboolean
+daemonSendPieces(qemuStorageDaemon *daemon, gsize disk, GError **error)
+{
+    GPtrArray *chain = daemon->overlays[disk].chain;
+
+    for (guint depth = PIECE_LEN; depth < chain->len; depth += PIECE_LEN) {
+        JsonObject *node = nodeForPiece(daemon, chain, depth);
+        JsonObject *arguments = json_object_new();
+
+        json_object_set_string_member(node, "node-name", PIECE);
+        json_object_set_boolean_member(node, "read-only", TRUE);
+        json_object_set_string_member(arguments, "node-name", PIECE);
+        if (!daemonSend(daemon, COMMAND_PIECE, disk, "blockdev-add", node, error)) {
+            json_object_unref(arguments);
+            return FALSE;
+        }
+        if (!daemonSend(daemon, COMMAND_PIECE, disk, "blockdev-del", arguments, error))
+            return FALSE;
+    }
+
+    return TRUE;
 }
 
 static gboolean
@@ -348,7 +384,7 @@ daemonSendVerify(qemuStorageDaemon *daemon, gsize disk, GError **error)
     json_object_set_boolean_member(arguments, "read-only", TRUE);
     json_object_set_object_member(arguments, "file", nodeForDescriptor(overlay->fd));
     json_object_set_object_member(arguments, "backing",
-                                  nodeForChain(daemon, overlay->chain, 0));
+                                  nodeForPiece(daemon, overlay->chain, 0));
 
     return daemonSend(daemon, COMMAND_VERIFY, disk, "blockdev-add", arguments,
                       error);
@@ -424,6 +460,7 @@ daemonTakeReply(qemuStorageDaemon *daemon, JsonObject *message, GError **error)
 
     sent = &g_array_index(daemon->sent, daemonSent, daemon->replies++);
     switch (sent->command) {
+    case COMMAND_PIECE:
     case COMMAND_VERIFY:
         /* reported later: that the job failed is the better reason */
         if (reason && !daemon->verify_error)
@@ -471,6 +508,8 @@ qemuStorageDaemonBegin(qemuStorageDaemon *daemon,
                                  !daemonSendCreate(daemon, i, error))
             return FALSE;
         daemon->n_jobs += !overlays[i].exists;
+        if (!daemonSendPieces(daemon, i, error))
+            return FALSE;
     }
 
     return TRUE;
