@@ -7,6 +7,9 @@
  * again by its inode, its size and its times, and only a new or changed one is opened.
  * Times may be as coarse as two seconds, so that what was touched just before it was
  * looked at is looked at again; and those of a block device tell nothing of its content.
+ *
+ * What is looked at may be on a storage that does not answer. So a child looks, at many in
+ * one go, and is told by which stamps they are known; what is known is kept here.
  */
 
 #include "config.h"
@@ -24,6 +27,7 @@
 #include "virsnaphandover.h"
 #include "virsnapimagename.h"
 #include "virsnapqcow2.h"
+#include "virsnapstorage.h"
 #include "virsnapsurvey.h"
 
 /* the coarsest time of the file systems that images are on: FAT's */
@@ -31,6 +35,13 @@
 /* a host has some thousand images; each costs some hundred bytes */
 #define REMEMBERED_MAX 200000
 #define FOLDER_MAX 100000
+/* format, path, the stamp that it is known by, if any */
+#define ASK_TYPE "(m^ay^ay@ay)"
+/* nothing where it has that stamp; else key, fault, lost, internal, what is below, and the
+ * stamp to remember it by, if any */
+#define BELOW_TYPE "(^aym^ayb)"
+#define FOUND_TYPE "(^aym^aybu@a(aymayb)@ay)"
+#define FOUND_SIGNATURE "(aymaybua(aymayb)ay)"
 
 typedef struct _surveyStamp surveyStamp;
 struct _surveyStamp {
@@ -210,14 +221,20 @@ entryName(const virSnapSurveyItem *item)
     return g_strconcat(item->format ? item->format : "", ":", item->path, NULL);
 }
 
-static virSnapSurveyed *
-recall(virSnapSurvey *survey, const char *name, const surveyStamp *stamp)
+/* FALSE: it is not known. */
+static gboolean
+recall(virSnapSurvey *survey, const char *name, virSnapSurveyed **ret_found,
+       surveyStamp *ret_stamp)
 {
     g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&survey->lock);
     const surveyEntry *entry = g_hash_table_lookup(survey->entries, name);
 
-    return entry && memcmp(&entry->stamp, stamp, sizeof(*stamp)) == 0 ?
-        surveyedCopy(entry->found) : NULL;
+    if (!entry)
+        return FALSE;
+
+    *ret_found = surveyedCopy(entry->found);
+    *ret_stamp = entry->stamp;
+    return TRUE;
 }
 
 static void
@@ -250,42 +267,190 @@ lookAbsent(const virSnapSurveyItem *item, int why)
     return found;
 }
 
+/* NULL: it has the stamp that it is known by. *ret_remember: it may be known by that. */
 static virSnapSurveyed *
-lookAt(virSnapSurvey *survey, const virSnapSurveyItem *item)
+lookAt(const virSnapSurveyItem *item, const surveyStamp *known, surveyStamp *ret_stamp,
+       gboolean *ret_remember)
 {
-    g_autofree char *name = entryName(item);
     virSnapSurveyed *found;
-    surveyStamp stamp;
     struct stat st;
 
+    *ret_remember = FALSE;
     if (stat(item->path, &st) < 0)
         return lookAbsent(item, errno);
 
-    setStamp(&stamp, &st);
-    if ((found = recall(survey, name, &stamp)))
-        return found;
+    setStamp(ret_stamp, &st);
+    if (known && memcmp(known, ret_stamp, sizeof(*known)) == 0)
+        return NULL;
 
     found = surveyedNew();
     found->key = formatKey(&st);
     readNames(found, item);
-    if (S_ISREG(st.st_mode) && !found->fault && !isFresh(&stamp))
-        remember(survey, name, found, &stamp);
+    *ret_remember = S_ISREG(st.st_mode) && !found->fault && !isFresh(ret_stamp);
     return found;
+}
+
+/* On its way */
+
+static GVariant *
+formatStamp(const surveyStamp *stamp)
+{
+    return g_variant_new_fixed_array(G_VARIANT_TYPE_BYTE, stamp,
+                                     stamp ? sizeof(*stamp) : 0, 1);
+}
+
+/* Both ends are one program. */
+static gboolean
+parseStamp(GVariant *bytes, surveyStamp *ret_stamp)
+{
+    gsize len;
+    const void *data = g_variant_get_fixed_array(bytes, &len, 1);
+
+    if (len != sizeof(*ret_stamp))
+        return FALSE;
+
+    memcpy(ret_stamp, data, len);
+    return TRUE;
+}
+
+static GVariant *
+formatFound(const virSnapSurveyed *found, const surveyStamp *stamp)
+{
+    g_auto(GVariantBuilder) below = G_VARIANT_BUILDER_INIT(G_VARIANT_TYPE("a(aymayb)"));
+
+    for (guint i = 0; i < found->below->len; i++) {
+        const virSnapSurveyName *name = g_ptr_array_index(found->below, i);
+
+        g_variant_builder_add(&below, BELOW_TYPE, name->path, name->format,
+                              name->is_backing);
+    }
+
+    return g_variant_new(FOUND_TYPE, found->key, found->fault, found->lost,
+                         (guint32)found->internal, g_variant_builder_end(&below),
+                         formatStamp(stamp));
+}
+
+static virSnapSurveyed *
+parseFound(GVariant *text, gboolean *ret_remember, surveyStamp *ret_stamp)
+{
+    virSnapSurveyed *found = surveyedNew();
+    g_autoptr(GVariant) below = NULL;
+    g_autoptr(GVariant) stamp = NULL;
+    const char *path, *format;
+    gboolean is_backing;
+    GVariantIter iter;
+
+    g_variant_get(text, FOUND_TYPE, &found->key, &found->fault, &found->lost,
+                  &found->internal, &below, &stamp);
+    g_variant_iter_init(&iter, below);
+    while (g_variant_iter_next(&iter, "(^&aym^&ayb)", &path, &format, &is_backing))
+        surveyedAddBelow(found, path, format, is_backing);
+
+    *ret_remember = parseStamp(stamp, ret_stamp);
+    return found;
+}
+
+static GVariant *
+lookRun(GVariant *args, const virSnapDescriptors *in G_GNUC_UNUSED,
+        virSnapDescriptors *out G_GNUC_UNUSED, GError **error G_GNUC_UNUSED)
+{
+    g_autoptr(virSnapSurveyed) found = NULL;
+    g_autoptr(GVariant) bytes = NULL;
+    surveyStamp known, stamp;
+    virSnapSurveyItem item;
+    gboolean remember;
+
+    g_variant_get(args, "(m^&ay^&ay@ay)", &item.format, &item.path, &bytes);
+    found = lookAt(&item, parseStamp(bytes, &known) ? &known : NULL, &stamp, &remember);
+    return g_variant_new_maybe(G_VARIANT_TYPE(FOUND_SIGNATURE),
+                               found ? formatFound(found, remember ? &stamp : NULL) : NULL);
+}
+
+static const virSnapChildOp look_op = { "look at image", lookRun };
+
+/* Many */
+
+typedef struct _surveyLook surveyLook;
+struct _surveyLook {
+    virSnapSurvey *survey;
+    const virSnapSurveyItem *items;
+    char **names;
+    virSnapSurveyed **all;     /* of those that are known: as they are known, till then */
+};
+
+/* One on a storage that does not answer might be any image. */
+static virSnapSurveyed *
+lostNew(const char *path, const GError *error)
+{
+    virSnapSurveyed *found = surveyedNew();
+
+    found->key = g_strdup(path);
+    found->lost = TRUE;
+    found->fault = g_strdup_printf(_("cannot look at image '%s' (%s)"), path,
+                                   error->message);
+    return found;
+}
+
+static void
+lookTake(gsize number, GVariant *result, const GError *error, void *opaque)
+{
+    surveyLook *look = opaque;
+    g_autoptr(GVariant) text = result ? g_variant_get_maybe(result) : NULL;
+    virSnapSurveyed *found;
+    gboolean remembered = FALSE;
+    surveyStamp stamp;
+
+    /* as it was */
+    if (result && !text)
+        return;
+
+    found = text ? parseFound(text, &remembered, &stamp) :
+        lostNew(look->items[number].path, error);
+    virSnapSurveyedFree(look->all[number]);
+    look->all[number] = found;
+    if (remembered)
+        remember(look->survey, look->names[number], found, &stamp);
+}
+
+static GVariant *
+lookFormat(surveyLook *look, gsize number)
+{
+    const virSnapSurveyItem *item = &look->items[number];
+    surveyStamp stamp;
+    gboolean known;
+
+    look->names[number] = entryName(item);
+    known = recall(look->survey, look->names[number], &look->all[number], &stamp);
+    return g_variant_new(ASK_TYPE, item->format, item->path,
+                         formatStamp(known ? &stamp : NULL));
 }
 
 GPtrArray *
 virSnapSurveyLook(virSnapSurvey *survey, const virSnapSurveyItem *items, gsize n_items)
 {
     GPtrArray *all = g_ptr_array_new_full(n_items, (GDestroyNotify)virSnapSurveyedFree);
+    g_autofree virSnapStorageItem *asked = g_new0(virSnapStorageItem, n_items);
+    g_auto(GStrv) names = g_new0(char *, n_items + 1);
+    surveyLook look = { survey, items, names, NULL };
 
+    g_ptr_array_set_size(all, n_items);
+    look.all = (virSnapSurveyed **)all->pdata;
+    for (gsize i = 0; i < n_items; i++) {
+        asked[i].path = items[i].path;
+        asked[i].args = g_variant_ref_sink(lookFormat(&look, i));
+    }
+
+    virSnapStorageReadMany(&look_op, asked, n_items, lookTake, &look);
     for (gsize i = 0; i < n_items; i++)
-        g_ptr_array_add(all, lookAt(survey, &items[i]));
-
+        g_variant_unref(asked[i].args);
     return all;
 }
 
-GPtrArray *
-virSnapSurveyFolder(const char *folder, GError **error)
+/* Folders */
+
+/* Their names. */
+static GPtrArray *
+listFolder(const char *folder, GError **error)
 {
     g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(g_free);
     DIR *stream = opendir(folder);
@@ -297,7 +462,7 @@ virSnapSurveyFolder(const char *folder, GError **error)
     while (stream && files->len < FOLDER_MAX && (errno = 0, entry = readdir(stream))) {
         if (entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN ||
             entry->d_type == DT_LNK)
-            g_ptr_array_add(files, g_build_filename(folder, entry->d_name, NULL));
+            g_ptr_array_add(files, g_strdup(entry->d_name));
     }
 
     if (files->len == FOLDER_MAX)
@@ -310,4 +475,36 @@ virSnapSurveyFolder(const char *folder, GError **error)
     if (stream)
         closedir(stream);
     return g_steal_pointer(&files);
+}
+
+static GVariant *
+folderRun(GVariant *args, const virSnapDescriptors *in G_GNUC_UNUSED,
+          virSnapDescriptors *out G_GNUC_UNUSED, GError **error)
+{
+    g_autoptr(GPtrArray) files = listFolder(g_variant_get_bytestring(args), error);
+
+    return files ? g_variant_new_bytestring_array((const char *const *)files->pdata,
+                                                  files->len) : NULL;
+}
+
+static const virSnapChildOp folder_op = { "list folder", folderRun };
+
+GPtrArray *
+virSnapSurveyFolder(const char *folder, GError **error)
+{
+    g_autoptr(GVariant) answer =
+        virSnapStorageRead(&folder_op, folder, g_variant_new_bytestring(folder), NULL,
+                           NULL, error);
+    g_autofree const char **names = NULL;
+    GPtrArray *files;
+    gsize n;
+
+    if (!answer)
+        return NULL;
+
+    files = g_ptr_array_new_with_free_func(g_free);
+    names = g_variant_get_bytestring_array(answer, &n);
+    for (gsize i = 0; i < n; i++)
+        g_ptr_array_add(files, g_build_filename(folder, names[i], NULL));
+    return files;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "virsnaperror.h"
+#include "virsnapstorage.h"
 #include "virsnapsurvey.h"
 
 #define HEADER 104
@@ -250,6 +251,7 @@ int
 main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_assert_true(virSnapStorageInit(60, NULL));
     ADD("formats", testFormats);
     ADD("beside", testBeside);
     ADD("internal", testInternal);
