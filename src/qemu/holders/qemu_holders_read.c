@@ -18,8 +18,9 @@
 #include "qemu_holders_read.h"
 #include "qemu_holders_volume.h"
 #include "virsnaperror.h"
-#include "virsnaplock.h"
 #include "virsnapmounts.h"
+#include "virsnapstoragefile.h"
+#include "virsnapstorageimage.h"
 #include "virsnapsurvey.h"
 
 /* far more than any host has; a header that names what another names, and so on, could go
@@ -397,7 +398,7 @@ addPrograms(readState *state, const char *path, qemuHoldersImage *image)
     g_autoptr(GError) error = NULL;
     gboolean in_use = FALSE;
 
-    if (!virSnapLockInUse(path, &in_use, &error))
+    if (!virSnapStorageIsInUse(path, &in_use, &error))
         qemuHoldersSetDoubt(state->holders, path, error->message);
     if (in_use)
         g_ptr_array_add(qemuHoldersAdd(state->holders, QEMU_HOLDER_PROGRAM)->images, image);
@@ -435,6 +436,22 @@ addContent(readState *state, const char *path)
     qemuHoldersSetContent(state->holders, path, why);
 }
 
+/* Of what is no file of its own there is nothing more to be found. */
+static void
+addFile(readState *state, const char *path, qemuHoldersImage *image)
+{
+    g_autoptr(GError) error = NULL;
+    struct stat st;
+    int fault;
+
+    if (!virSnapStorageStat(path, &st, &fault, &error)) {
+        qemuHoldersSetDoubt(state->holders, path, error->message);
+    } else if (!fault && S_ISREG(st.st_mode)) {
+        addPrograms(state, path, image);
+        addContent(state, path);
+    }
+}
+
 static void
 addAsked(readState *state, const char *const *asked)
 {
@@ -452,10 +469,7 @@ addAsked(readState *state, const char *const *asked)
         if (item->found && item->found->fault)
             qemuHoldersSetDoubt(state->holders, asked[i], item->found->fault);
         addStorage(state, mounts, asked[i]);
-        if (g_file_test(asked[i], G_FILE_TEST_IS_REGULAR)) {
-            addPrograms(state, asked[i], item->image);
-            addContent(state, asked[i]);
-        }
+        addFile(state, asked[i], item->image);
         if (g_hash_table_add(folders, g_strdup(folder)))
             addFolder(state, folder, asked[i]);
     }
