@@ -142,7 +142,7 @@ class Server:
 
     def do_readdir(self, _node, data):
         offset, size = struct.unpack_from('<QI', data, 8)
-        entries, text = ['.', '..', *sorted(os.listdir(self.folder))], b''
+        entries, text = ['.', '..', *sorted(os.listdir(f'/proc/self/fd/{self.folder}'))], b''
         for number, name in list(enumerate(entries))[offset:]:
             name = os.fsencode(name)
             entry = struct.pack('<2Q2I', 1, number + 1, len(name), 0) + name

@@ -54,7 +54,7 @@ G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(treeNames, namesClear)
 static void
 namesInit(treeNames *names)
 {
-    names->paths = g_ptr_array_new_null_terminated(0, g_free, TRUE);
+    names->paths = g_ptr_array_new_with_free_func(g_free);
     names->owners = g_ptr_array_new();
 }
 
@@ -72,7 +72,7 @@ namesAdd(treeNames *names, const char *path, const char *owner)
 static gboolean
 namesPut(const treeNames *names, GStrv told, GHashTable *table)
 {
-    for (guint i = 0; told && i < names->paths->len; i++)
+    for (guint i = 0; told && i < names->owners->len; i++)
         g_hash_table_insert(table, g_strdup(told[i]),
                             g_strdup(g_ptr_array_index(names->owners, i)));
 
@@ -141,6 +141,8 @@ treeFill(qemuSnapshotTree *tree, GError **error)
             return FALSE;
     }
 
+    g_ptr_array_add(paths.paths, NULL);
+    g_ptr_array_add(made.paths, NULL);
     return namesPut(&paths, virSnapStorageResolveAll((const char *const *)paths.paths->pdata,
                                                      error), tree->paths) &&
         namesPut(&made, virSnapStorageKeys((const char *const *)made.paths->pdata, error),
