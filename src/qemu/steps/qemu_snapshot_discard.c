@@ -111,7 +111,6 @@ discardFile(const qemuHolders *holders, qemuSnapshotPostponed *left,
             g_propagate_error(error, g_steal_pointer(&cause));
         return *ret_postpone;
     }
-        return FALSE;
     /* gone already: by a revert that was broken off after it */
     if (!exists)
         return TRUE;
