@@ -138,7 +138,12 @@ def test_another_goes_on(host):
         assert other.data() == [RED, RED]
         silent(host.call(vm, 'snap1'), folder)
         assert vm.xml() == vm_before
+        # what hangs might stand on what the other has left
+        left = other.folder / 'a.snap2'
+        assert left.exists()
         folder.go_on()
+        wait_until(lambda: host.call(other, 'snap1').ok and not left.exists(),
+                   'what was left to be deleted')
 
 
 def test_many_calls(host):
