@@ -11,7 +11,8 @@ import libvirt
 
 import images
 import tap
-from refusal import RED, RUNNING, check_refused, document, refused, two_snapshots
+from refusal import (FORCE, RED, RUNNING, check_refused, document, refused,
+                     two_snapshots)
 
 FAILED = libvirt.VIR_ERR_OPERATION_FAILED
 CONFIG = libvirt.VIR_ERR_CONFIG_UNSUPPORTED
@@ -38,7 +39,9 @@ def test_base_moved(host):
     refused(host, vm, 'snap1', FAILED, "'virsh snapshot-edit'")
     xml = vm.snapshot_xml('snap1').replace(vm.base['vda'], vm.path('away'))
     vm.dom.snapshotCreateXML(xml, libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE)
-    assert host.revert(vm, 'snap1', flags=RUNNING).ok
+    # the overlay that was made by taking it still names the old path
+    refused(host, vm, 'snap1', libvirt.VIR_ERR_SNAPSHOT_REVERT_RISKY, vm.path('away'))
+    assert host.revert(vm, 'snap1', flags=RUNNING | FORCE).ok
     assert vm.read('vda') == RED
     assert images.backing(vm.file('vda'))[0] == vm.path('away')
 
