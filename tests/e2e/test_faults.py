@@ -257,9 +257,9 @@ def test_no_point_is_forgotten(host):
     named = {name for file in source.rglob('*.c')
              for name in re.findall(r'virSnapFault\("([^"]+)"', file.read_text())}
     steps = re.findall(r'\{ "(\w+)", +\w+, +\w+ \}',
-                       (source / 'qemu/qemu_snapshot_steps.c').read_text())
+                       (source / 'qemu/steps/qemu_snapshot_steps.c').read_text())
     named |= {f'{when}-{step}' for step in steps for when in ('before', 'after')}
-    assert len(steps) == 14, steps
+    assert len(steps) == 15, steps
     faults, passed = Faults(host), set()
     for kind, *armed in (('disks_running',), ('disks_running', 'before-start fail'),
                          ('transient',), ('in_place', 'after-switch fail'), ('in_place',),

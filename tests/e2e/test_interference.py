@@ -159,7 +159,7 @@ def test_start_after_the_last_look(host):
     host.env['VIRTSNAPSHOTD_FAULT'] = str(host.tmp / 'fault')
     host.snapshotd.restart()
     result = interfere(host, False, 'define', 'start', 'domain-define')
-    assert 'it was started' in result.message, result
+    assert 'was started by someone else' in result.message, result
     vm = host.vms[0]
     assert vm.running and vm.files(active=True) == vm.files(active=False)
     assert vm.file('vda') == vm.path('a.snap2'), vm.files()

@@ -392,7 +392,7 @@ def test_started_on_an_overlay_in_place(host):
     with broken_off(host, vm, 'before-define', 0, document(*files.items())):
         vm.start()
     result = host.call(vm, 'snap1', None, 0)
-    assert not result.ok and 'a program has the one open' in result.message, result
+    assert not result.ok and 'a program has the overlay open' in result.message, result
     vm.write_all(BLUE)
     vm.destroy()
     result = host.call(vm, 'snap1', None, 0)
