@@ -521,6 +521,39 @@ callGo(dispatchCall *call)
     }
 }
 
+/* A change of the domain's images that has not returned may still come about: until it
+ * has, nothing else is done with the domain, but that it is ended. */
+static gboolean
+callCheckWaits(const dispatchCall *call, GError **error)
+{
+    g_autofree char *reason = NULL;
+
+    switch (call->kind) {
+    case VIRTSNAPSHOTD_CALL_OTHER:
+    case VIRTSNAPSHOTD_CALL_GET_DESC:
+    case VIRTSNAPSHOTD_CALL_GET_JOB_INFO:
+    case VIRTSNAPSHOTD_CALL_DESTROY:
+        return TRUE;
+    case VIRTSNAPSHOTD_CALL_REVERT_XML:
+    case VIRTSNAPSHOTD_CALL_REVERT:
+    case VIRTSNAPSHOTD_CALL_DELETE:
+    case VIRTSNAPSHOTD_CALL_DOMAIN:
+    case VIRTSNAPSHOTD_CALL_SNAPSHOT:
+    case VIRTSNAPSHOTD_CALL_XML:
+    case VIRTSNAPSHOTD_CALL_NEWER:
+        break;
+    }
+
+    if (call->request.domain == VIRTSNAPSHOTD_REQUEST_ONE)
+        reason = qemuSnapshotDriverGetWaits(call->dispatch->config.driver,
+                                            call->request.snapshot.uuid);
+    if (!reason)
+        return TRUE;
+
+    g_set_error_literal(error, VIR_SNAP_ERROR, VIR_ERR_OPERATION_TIMEOUT, reason);
+    return FALSE;
+}
+
 static void
 callBegin(dispatchCall *call)
 {
@@ -528,7 +561,8 @@ callBegin(dispatchCall *call)
     gboolean ok = own ? callCheck(call, &call->error) : callFits(call, &call->error);
 
     ok = ok && callDecode(call, &call->error) &&
-        (!own || callCheckDocument(call, &call->error));
+        (!own || callCheckDocument(call, &call->error)) &&
+        callCheckWaits(call, &call->error);
     if (ok)
         callGo(call);
     else

@@ -13,6 +13,7 @@ import images
 import tap
 from harness import Result, wait_until
 from refusal import BLUE, GREEN, RED, check_refused, document, two_snapshots
+from test_front import raised
 
 TIMEOUT = libvirt.VIR_ERR_OPERATION_TIMEOUT
 SECONDS = 2
@@ -109,6 +110,13 @@ def test_discard_hangs(host):
         host.snapshotd.restart()
         check_refused(host.call(vm, 'snap2'), TIMEOUT,
                       f"domain '{vm.name}' waits for storage")
+        with host.front() as conn:
+            # whatever would change it waits, but for its end
+            error = raised(conn.lookupByName(vm.name).create)
+            assert error.get_error_code() == TIMEOUT, error
+            assert 'waits for storage' in error.get_error_message(), error
+            error = raised(conn.lookupByName(vm.name).destroy)
+            assert error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID, error
         folder.go_on()
         host.wait_for_recovery()
         assert 'a.snap2' not in names(folder), names(folder)

@@ -291,7 +291,8 @@ qemuSnapshotDriverHasLocks(qemuSnapshotDriver *driver)
 {
     g_autoptr(virSnapLocker) locker G_GNUC_UNUSED = virSnapLockerNew(&driver->lock);
 
-    return g_hash_table_size(driver->locked) > 0;
+    return g_hash_table_size(driver->locked) > 0 ||
+        g_hash_table_size(driver->waiting) > 0;
 }
 
 void

@@ -73,7 +73,7 @@ void qemuSnapshotDriverSetWaits(qemuSnapshotDriver *driver, const unsigned char 
                                 const char *reason);
 char *qemuSnapshotDriverGetWaits(qemuSnapshotDriver *driver, const unsigned char *uuid);
 
-/* Of any domain. */
+/* Whether any domain is locked, or waits. */
 gboolean qemuSnapshotDriverHasLocks(qemuSnapshotDriver *driver);
 
 /* Someone wants the domain to be off: what goes wrong with it from now until the unlock
