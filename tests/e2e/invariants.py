@@ -47,8 +47,17 @@ def check_host(host):
         time.sleep(0.01)
 
 
+def storage_children(host):
+    """The processes that look at storage for the daemon: forks of it, with one socket of
+    the daemon's each."""
+    daemon = host.snapshotd.pid
+    line = pathlib.Path(f'/proc/{daemon}/cmdline').read_bytes()
+    return [pid for pid, other in host.processes().items() if other == line and pid != daemon]
+
+
 def connections(host):
-    """How many of the daemon's sockets are connected."""
+    """How many of the daemon's sockets are connected, but for those to its children."""
+    children = len(storage_children(host))
     with open('/proc/net/unix', encoding='ascii', errors='replace') as table:
         connected = {fields[6] for fields in map(str.split, table)
                      if len(fields) > 6 and fields[5] == '03'}
@@ -56,7 +65,7 @@ def connections(host):
     for link in pathlib.Path(f'/proc/{host.snapshotd.pid}/fd').iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
             count += os.readlink(link)[len('socket:['):-1] in connected
-    return count
+    return count - children
 
 
 def at_rest(host):
