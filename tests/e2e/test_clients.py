@@ -171,7 +171,7 @@ def check_snapshots(machine):
 
 def go_back(host, machine, name):
     result = host.call(machine.vm, name)
-    if 'does not belong to snapshot' in result.message and name in machine.merged and \
+    if 'does not fit snapshot' in result.message and name in machine.merged and \
             'merged' not in WITH:
         tap.diagnose(f'{machine.name} {name}: {result.message}')
         return
