@@ -252,3 +252,24 @@ qemuSnapshotGuardRenew(qemuSnapshotGuard *guard, GError **error)
     guard->definition = definition;
     return TRUE;
 }
+
+/* Each name is a line of its own, as no snapshot's name has a line's end in it. */
+gboolean
+qemuSnapshotGuardKnows(const qemuSnapshotGuard *guard, const char *snapshot)
+{
+    g_auto(GStrv) names = g_strsplit(guard->snapshots, "\n", -1);
+
+    return g_strv_contains((const char *const *)names, snapshot);
+}
+
+gboolean
+qemuSnapshotGuardHasNew(const qemuSnapshotGuard *guard, gboolean *ret_new, GError **error)
+{
+    g_autofree char *snapshots = guardReadSnapshots(guard, error);
+
+    if (!snapshots)
+        return FALSE;
+
+    *ret_new = !g_str_equal(snapshots, guard->snapshots);
+    return TRUE;
+}

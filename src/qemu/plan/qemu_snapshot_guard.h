@@ -25,3 +25,8 @@ gboolean qemuSnapshotGuardCheckStarted(const qemuSnapshotGuard *guard, const cha
 
 /* The definition is what it is now, by our own doing. */
 gboolean qemuSnapshotGuardRenew(qemuSnapshotGuard *guard, GError **error);
+
+/* Whether the domain has other snapshots than it had then, and whether it had that one. */
+gboolean qemuSnapshotGuardHasNew(const qemuSnapshotGuard *guard, gboolean *ret_new,
+                                 GError **error);
+gboolean qemuSnapshotGuardKnows(const qemuSnapshotGuard *guard, const char *snapshot);

@@ -13,6 +13,7 @@
 
 #include "qemu_snapshot_discard.h"
 #include "qemu_snapshot_postponed.h"
+#include "qemu_snapshot_read.h"
 #include "virsnaperror.h"
 #include "virsnapfault.h"
 #include "virsnapstoragefile.h"
@@ -165,6 +166,54 @@ discardAll(qemuSnapshotDriver *driver, virConnectPtr conn, const char *uuid,
     return qemuSnapshotPostponedWrite(folder, uuid, all, error);
 }
 
+static gboolean
+addOverlays(GPtrArray *all, const virDomainSnapshotInfo *info, GError **error)
+{
+    for (guint i = 0; i < info->disks->len; i++) {
+        const virDomainSnapshotDisk *disk = g_ptr_array_index(info->disks, i);
+        gboolean regular = FALSE;
+        virSnapFileID id;
+
+        if (disk->location != VIR_DOMAIN_SNAPSHOT_LOCATION_EXTERNAL || !disk->file)
+            continue;
+        if (!virSnapStorageGetID(disk->file, &id, &regular, error))
+            return FALSE;
+        if (regular)
+            g_ptr_array_add(all, qemuSnapshotPostponedNew(disk->file, &id, 0));
+    }
+
+    return TRUE;
+}
+
+/* A snapshot that someone took of the domain after the last look at it, while libvirt let
+ * the new definition wait: its overlay was the domain's for a moment, and is left like the
+ * others. Where these are kept, so is it; after a crash it is not known any more. */
+static gboolean
+addTakenMeanwhile(GPtrArray *all, const qemuSnapshotPlan *plan, GError **error)
+{
+    g_autoptr(GPtrArray) infos = NULL;
+    gboolean any = FALSE;
+
+    if (!plan->guard || plan->discards->len == 0)
+        return TRUE;
+    if (!qemuSnapshotGuardHasNew(plan->guard, &any, error))
+        return FALSE;
+    if (!any)
+        return TRUE;
+    if (!(infos = qemuSnapshotReadInfos(plan->dom, error)))
+        return FALSE;
+
+    for (guint i = 0; i < infos->len; i++) {
+        const virDomainSnapshotInfo *info = g_ptr_array_index(infos, i);
+
+        if (!qemuSnapshotGuardKnows(plan->guard, info->name) &&
+            !addOverlays(all, info, error))
+            return FALSE;
+    }
+
+    return TRUE;
+}
+
 gboolean
 qemuSnapshotDiscard(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
                     virSnapStorageHold *hold, qemuSnapshotJob *job, GError **error)
@@ -193,6 +242,9 @@ qemuSnapshotDiscard(qemuSnapshotDriver *driver, const qemuSnapshotPlan *plan,
         if (kept)
             g_ptr_array_add(all, qemuSnapshotPostponedNew(disk->kept, &disk->old_id, 0));
     }
+
+    if (!addTakenMeanwhile(all, plan, error))
+        return FALSE;
 
     /* a snapshot may have been taken since the plan was made, here too */
     return all->len == 0 ||
